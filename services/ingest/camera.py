@@ -1,7 +1,7 @@
 """One camera in a worker: its profiles, and the viewers who ask for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,10 +58,11 @@ class CameraIngest:
 
     async def update(self, plan: CameraPlan) -> None:
         """Takes a new plan; what is not touched by it goes on."""
+        if plan.site != self.plan.site:
+            for feed in self._feeds.values():
+                feed.end_loan()  # what was taken so far is the old site's
         old, self.plan = self.plan, plan
         if plan.site != old.site:
-            for feed in self._feeds.values():
-                feed.end_loan()
             self._around.keep.camera(old.site, old.camera).end_reading()
             await self._wants.listen(subjects.want(plan.site, "*", plan.camera))
         for profile in list(self._feeds):
@@ -149,21 +150,18 @@ class CameraIngest:
 
     def _close(self, profile: ProfileName, *, keep_wanted: bool = False) -> None:
         self._tasks.pop(profile).cancel()
-        del self._feeds[profile]
+        self._feeds.pop(profile).close_run()
         if not keep_wanted:
             self._wanted_until.pop(profile, None)
         self._around.on_change(self.plan.camera)
 
-    def _keep_main(self, message: bytes, now: float) -> None:
-        self._around.keep.camera(self.plan.site, self.plan.camera).add_message(message, now)
+    def _keep_main(self, messages: Sequence[bytes], now: float) -> None:
+        self._around.keep.camera(self.plan.site, self.plan.camera).add_messages(messages, now)
 
     def _publish(self, name: str, messages: list[bytes]) -> None:
         """Keeps what recorders need, then publishes: a recorder that misses a message finds it kept."""
         if name != "sub":
-            now = self._around.clock.monotonic()
-            kept = self._around.keep.camera(self.plan.site, self.plan.camera)
-            for message in messages:
-                kept.add_message(message, now)
+            self._keep_main(messages, self._around.clock.monotonic())
         subject = subjects.media(self.plan.site, name, self.plan.camera)
         for message in messages:
             self._around.publisher.publish(subject, message)
@@ -216,5 +214,5 @@ class CameraIngest:
         return ProfileReport(status="idle")
 
 
-def _keep_nothing(_message: bytes, _now: float) -> None:
+def _keep_nothing(_messages: Sequence[bytes], _now: float) -> None:
     return

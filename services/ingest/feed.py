@@ -9,10 +9,21 @@ from services.contracts.models import Id, ProfileName, ProfileReport, ReaderName
 from services.ingest.attempts import Pauses, ReaderChoice, ReaderKind, SoundChoice
 from services.ingest.pace import Pace
 from services.ingest.pipeline import Pipeline
-from services.ingest.readers.source import Kind, Packet, Reader, ReaderEnd, RtpTransport, Source, Track, UsualTaker
+from services.ingest.readers.source import (
+    Kind,
+    Packet,
+    Reader,
+    ReaderEnd,
+    RtpTransport,
+    Source,
+    Track,
+    UsualLoan,
+    UsualTaker,
+)
 from services.ingest.settings import IngestSettings
 from services.ingest.timing.burst import BurstPacer
 from services.ingest.timing.source_clock import ClockEstimate
+from services.ingest.usual_pictures import UsualPictures
 from services.mesh.clock import Clock, ClockTimer, sleep
 from services.mesh.log import get_logger
 
@@ -61,15 +72,13 @@ class Run:
         if self._feed is not None:
             self._feed.pipelines["video"].take_back(loan)
 
-    def lent(self, end: Callable[[], None] | None) -> None:
+    def lent(self, loan: UsualLoan | None) -> None:
         if self._feed is not None:
-            self._feed.lent(end)
+            self._feed.lent(loan)
 
-    def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
-    ) -> None:
+    def take_usual(self, pictures: UsualPictures) -> None:
         if self._feed is not None:
-            self._feed.take_usual(message, arrival_us, dts_90k, payload_bytes, keyframe, now, now_us)
+            self._feed.take_usual(pictures)
 
 
 class Feed:
@@ -84,7 +93,7 @@ class Feed:
         *,
         epoch: int,
         deliver: Callable[[Kind, list[bytes]], None],
-        keep: Callable[[bytes, float], None] = lambda _message, _now: None,
+        keep: Callable[[Sequence[bytes], float], None] = lambda _messages, _now: None,
         subject: Callable[[], str] = str,
         settings: IngestSettings,
         reader: ReaderName,
@@ -95,7 +104,7 @@ class Feed:
         on_fallback: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``reader`` is the wanted one, ``readers`` all there are. ``deliver`` publishes messages of one kind.
-        ``keep`` keeps one of the video that is published otherwise, on the ``subject()``, with `Clock.monotonic`.
+        ``keep`` keeps those of the video that are published otherwise, on the ``subject()``, with `Clock.monotonic`.
 
         ``learned`` is why ``auto`` has fallen back to libav before, and ``on_fallback`` is told when it does now.
         ``on_change`` is called when `report` says something new.
@@ -119,7 +128,7 @@ class Feed:
         self._deliver = deliver
         self._keep = keep
         self._subject = subject
-        self._end_loan: Callable[[], None] | None = None
+        self._loan: UsualLoan | None = None
         self._clock = clock
         self._on_change = on_change
         self._run: Run | None = None
@@ -154,7 +163,7 @@ class Feed:
                     self._next_attempt_us = 0
                 self.reconnects += 1
         finally:
-            self._close_run()
+            self.close_run()
 
     async def _once(self) -> ReaderEnd:
         source = replace(
@@ -182,10 +191,11 @@ class Feed:
             self._verdict = None
         if self._tracks is None:
             self._sound.failed_to_open(end)
-        self._close_run()
+        self.close_run()
         return end
 
-    def _close_run(self) -> None:
+    def close_run(self) -> None:
+        """Takes what came so far. What its reader brings from now on goes nowhere."""
         if self._run is not None:
             self._run.close()
             self._run = None
@@ -242,24 +252,23 @@ class Feed:
         loan.subject_bytes = len(subject)
         return True
 
-    def lent(self, end: Callable[[], None] | None) -> None:
-        """``end()`` takes back what is lent; None: nothing is lent any more."""
-        self._end_loan = end
+    def lent(self, loan: UsualLoan | None) -> None:
+        """What takes back what is lent; None: nothing is lent any more."""
+        self._loan = loan
 
     def end_loan(self) -> None:
         """Takes back what is lent: it is looked at, or something that was lent changes."""
-        if self._end_loan is not None:
-            self._end_loan()
+        if self._loan is not None:
+            self._loan.end_loan()
 
-    def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
-    ) -> None:
-        """A message was made, and is published by the kernel: notes it, and keeps it."""
-        self._packet_at = self._frame_at = now
-        self._last_frame_us = now_us
-        self._pace.add(now)
-        self.pipelines["video"].usual(message, arrival_us, dts_90k, payload_bytes, keyframe=keyframe > 0)
-        self._keep(message, now)
+    def take_usual(self, pictures: UsualPictures) -> None:
+        """The kernel has made messages, and they were published: notes and keeps them."""
+        now, arrived = self._clock.monotonic(), [arrival_us / 1e6 for arrival_us in pictures.arrivals_us]
+        self._packet_at = self._frame_at = arrived[-1]
+        self._last_frame_us = self._clock.now_us() - round((now - arrived[-1]) * 1e6)
+        self._pace.add(*arrived)
+        self.pipelines["video"].usual(pictures)
+        self._keep(pictures.messages, now)
 
     def heard(self) -> None:
         """The source said something that is no packet."""
@@ -279,6 +288,8 @@ class Feed:
         pipeline = self.pipelines.get(packet.kind)
         if pipeline is None:
             return
+        if self._loan is not None:
+            self._loan.fetch()  # it came before
         messages = pipeline.feed(packet, self._epoch)
         if packet.kind == "video":
             if messages:

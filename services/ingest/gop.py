@@ -1,5 +1,7 @@
 """The last GOP of a profile: what a viewer is shown before the next keyframe."""
 
+from collections.abc import Sequence
+
 
 class GopCache:
     """The messages of the access units since the last keyframe, bounded in bytes.
@@ -34,6 +36,20 @@ class GopCache:
             return
         self._messages.append(message)
         self._bytes += len(message)
+
+    def add_run(self, messages: list[bytes], keyframes: Sequence[int]) -> None:
+        """As `add`, of access units that follow each other."""
+        if 1 in keyframes:
+            last = len(keyframes) - 1 - keyframes[::-1].index(1)
+            self.add(messages[last], keyframe=True)
+            messages = messages[last + 1 :]
+        size_bytes = sum(map(len, messages))
+        if self._messages and not self._cut and self._bytes + size_bytes <= self._max_bytes:
+            self._messages += messages
+            self._bytes += size_bytes
+            return
+        for message in messages:
+            self.add(message, keyframe=False)
 
     def clear(self) -> None:
         """Forgets all: the source ended, or frames are missing."""

@@ -1,6 +1,7 @@
 """What a profile measures of its stream: rates over the last seconds of our clock, and the distance of keyframes."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from services.media.time import SECOND_90K
@@ -19,7 +20,7 @@ class Meter:
     def __init__(self) -> None:
         self.frames = 0
         """Over all runs."""
-        self._samples: deque[tuple[int, int]] = deque(maxlen=_MAX_SAMPLES)
+        self._samples: deque[tuple[int, int]] = deque()
         self._bytes = 0
         self._keyframe_at: int | None = None
         self._keyframe_interval = 0
@@ -31,20 +32,28 @@ class Meter:
         self._keyframe_at = None
         self._keyframe_interval = 0
 
-    def add(self, arrival_us: int, dts_90k: int, size_bytes: int, *, keyframe: bool) -> None:
-        """Takes a published frame, which arrived at ``arrival_us`` of a clock that does not step."""
+    def add_run(
+        self,
+        arrivals_us: Sequence[int],
+        dts_90k: Sequence[int],
+        sizes_bytes: Sequence[int],
+        keyframes: Sequence[int],
+    ) -> None:
+        """Takes published frames that follow each other, at least one; they arrived at ``arrivals_us`` of a clock that
+        does not step, and are keyframes where ``keyframes`` has a 1."""
         samples = self._samples
-        self.frames += 1
-        if len(samples) == _MAX_SAMPLES:
-            self._bytes -= samples[0][1]
-        samples.append((arrival_us, size_bytes))
-        self._bytes += size_bytes
-        while len(samples) > LEAST_SAMPLES and samples[0][0] < arrival_us - WINDOW_US:
+        self.frames += len(arrivals_us)
+        samples.extend(zip(arrivals_us, sizes_bytes, strict=True))
+        self._bytes += sum(sizes_bytes)
+        oldest_us = arrivals_us[-1] - WINDOW_US
+        while len(samples) > _MAX_SAMPLES or (len(samples) > LEAST_SAMPLES and samples[0][0] < oldest_us):
             self._bytes -= samples.popleft()[1]
-        if keyframe:
-            if self._keyframe_at is not None:
-                self._keyframe_interval = dts_90k - self._keyframe_at
-            self._keyframe_at = dts_90k
+        if 1 in keyframes:
+            for dts, keyframe in zip(dts_90k, keyframes, strict=True):
+                if keyframe:
+                    if self._keyframe_at is not None:
+                        self._keyframe_interval = dts - self._keyframe_at
+                    self._keyframe_at = dts
 
     def _span_us(self) -> int:
         span_us = self._samples[-1][0] - self._samples[0][0] if len(self._samples) > 1 else 0

@@ -12,6 +12,7 @@ How long the next picture may take, beyond ``stall_seconds``:
 """
 
 from collections import deque
+from itertools import pairwise
 from typing import Final
 
 SLOW_SECONDS: Final = 15.0
@@ -44,12 +45,13 @@ class Pace:
         self._last = None
         self._pictures = 0
 
-    def add(self, now: float) -> None:
-        """A picture came."""
+    def add(self, *came_at: float) -> None:
+        """Pictures came, at least one."""
         if self._last is not None:
-            self._intervals.append(now - self._last)
-        self._last = now
-        self._pictures += 1
+            self._intervals.append(came_at[0] - self._last)
+        self._intervals.extend(after - before for before, after in pairwise(came_at[-_INTERVALS - 1 :]))
+        self._last = came_at[-1]
+        self._pictures += len(came_at)
         self.begun, self._heard = True, False
         if self._pictures > FEW_PICTURES:
             self._stalled_early = self._waited_long = False

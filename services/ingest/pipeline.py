@@ -15,6 +15,7 @@ from services.ingest.timing.nal_assembler import H264Assembler, HevcAssembler
 from services.ingest.timing.retiming import Retimer
 from services.ingest.timing.source_clock import SourceClock
 from services.ingest.timing.units import Assembler, Shape, Unit
+from services.ingest.usual_pictures import UsualPictures
 from services.media.nal import BitstreamError
 from services.media.time import SECOND_90K, us_to_90k
 from services.mesh.clock import Clock
@@ -155,7 +156,7 @@ class Pipeline:
             return None
         self._new_run = False
         self.gop.add(message, keyframe=unit.keyframe)
-        self.meter.add(packet.arrival_us, timing.dts_90k, len(unit.payload), keyframe=unit.keyframe)
+        self.meter.add_run((packet.arrival_us,), (timing.dts_90k,), (len(unit.payload),), (unit.keyframe,))
         return message
 
     # Usual pictures, which the kernel makes messages of (services/ingest/kernel)
@@ -190,7 +191,7 @@ class Pipeline:
             assert isinstance(self._assembler, H264Assembler | HevcAssembler)
             self._assembler.took_keyframe()
 
-    def usual(self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, *, keyframe: bool) -> None:
-        """The kernel has made a message."""
-        self.gop.add(message, keyframe=keyframe)
-        self.meter.add(arrival_us, dts_90k, payload_bytes, keyframe=keyframe)
+    def usual(self, pictures: UsualPictures) -> None:
+        """The kernel has made messages."""
+        self.gop.add_run(pictures.messages, pictures.keyframes)
+        self.meter.add_run(pictures.arrivals_us, pictures.dts_90k, pictures.payload_bytes, pictures.keyframes)

@@ -66,6 +66,8 @@ log = get_logger()
 
 TICK_SECONDS: Final = 0.1
 """How quickly a change of the catalogue, the assignments or the lease is acted on."""
+WATCH_SECONDS: Final = 0.5
+"""Between looks at the cameras. What C has taken is kept so late; a source that stalls is noticed so late."""
 LATE_SECONDS: Final = 1.0
 """A tick that comes so late finds packets waiting that nobody had time for: sources are not judged at it."""
 REPORT_SECONDS: Final = 2.0
@@ -126,6 +128,7 @@ class Worker:
             folder=service.settings.data / "spool",
             floor_bytes=int(settings.spool_floor_gigabytes * 1e9),
             reachable=lambda: service.bus.connected and service.clock.monotonic() < self._held_until,
+            catch_up=self._catch_up,
         )
 
     async def run(self) -> None:
@@ -199,6 +202,11 @@ class Worker:
         _kernel.set(self._engine is not None)
         log.info("ingest.reading", kernel=found if isinstance(found, str) else "on")
 
+    def _catch_up(self) -> None:
+        """Notes and keeps what C has taken and written meanwhile."""
+        if self._engine is not None:
+            self._engine.fetch()
+
     def _most_bytes(self) -> int:
         return min(MAX_MESSAGE_BYTES, self._service.bus.max_payload_bytes or MAX_MESSAGE_BYTES)
 
@@ -255,7 +263,7 @@ class Worker:
         clock = self._service.clock
         mirrors = (assignments, cameras, credentials, fallbacks)
         self._changed.set()
-        last = clock.monotonic()
+        last = watch_due = clock.monotonic()
         while True:
             now = clock.monotonic()
             if self._changed.is_set() and all(mirror.ready.is_set() for mirror in mirrors):
@@ -272,10 +280,13 @@ class Worker:
                 )
             # Only now: who comes back publishes nothing before it follows what was assigned meanwhile.
             self._held_until = lease.held_until
-            if now - last < LATE_SECONDS:
-                for camera in self.cameras.values():
-                    camera.tick(now)
-                await self._departing.tick(now)
+            if now >= watch_due:
+                watch_due = now + WATCH_SECONDS
+                self._catch_up()
+                if now - last < LATE_SECONDS:
+                    for camera in self.cameras.values():
+                        camera.tick(now)
+                    await self._departing.tick(now)
             last = now
             await asyncio.sleep(TICK_SECONDS)
 

@@ -336,7 +336,15 @@ async def test_a_segment_that_comes_at_once_is_published_at_its_pace_and_whole()
 def test_what_the_kernel_has_is_taken_back_before_tracks_are_begun_anew() -> None:
     feed = Bench(lambda _source, _outlet: for_ever()).feed
     found: list[Codec | None] = []
-    feed.lent(lambda: found.append(feed.pipelines["video"].codec))
+
+    class Loan:
+        def fetch(self) -> None:
+            raise AssertionError("nothing is published by Python")
+
+        def end_loan(self) -> None:
+            found.append(feed.pipelines["video"].codec)
+
+    feed.lent(Loan())
     feed.opened((VIDEO,), "tcp", bursts=False)
     assert found == [None]
     feed.opened((VIDEO._replace(codec=Codec.HEVC), SOUND), "tcp", bursts=False)

@@ -6,9 +6,9 @@ from services.ingest.meter import WINDOW_US, Meter
 def test_rates_forget_what_is_long_ago() -> None:
     meter = Meter()
     for number in range(100):
-        meter.add(number * 100_000, number * 9000, 5000, keyframe=False)
+        meter.add_run([number * 100_000], [number * 9000], [5000], [False])
     for number in range(200):
-        meter.add(10_000_000 + number * 40_000, 100 * 9000 + number * 3600, 100, keyframe=False)
+        meter.add_run([10_000_000 + number * 40_000], [100 * 9000 + number * 3600], [100], [False])
     assert meter.frame_rate == 25.0
     assert meter.bitrate_bps == 100 * 25 * 8
     assert WINDOW_US < 200 * 40_000
@@ -17,14 +17,14 @@ def test_rates_forget_what_is_long_ago() -> None:
 def test_a_camera_that_delivers_a_fifth_of_real_time_has_a_fifth_of_the_rate() -> None:
     meter = Meter()
     for number in range(100):
-        meter.add(number * 200_000, number * 3600, 1000, keyframe=False)
+        meter.add_run([number * 200_000], [number * 3600], [1000], [False])
     assert meter.frame_rate == 5.0
 
 
 def test_a_picture_every_eight_seconds_has_a_rate() -> None:
     meter = Meter()
     for number in range(5):
-        meter.add(number * 8_000_000, number * 720_000, 1000, keyframe=True)
+        meter.add_run([number * 8_000_000], [number * 720_000], [1000], [True])
     assert meter.frame_rate == 0.12
     assert meter.bitrate_bps == 1000
     assert meter.keyframe_interval_seconds == 8.0
@@ -33,15 +33,15 @@ def test_a_picture_every_eight_seconds_has_a_rate() -> None:
 def test_frames_that_come_at_once_have_no_rate() -> None:
     meter = Meter()
     for number in range(50):
-        meter.add(number * 20, number * 3600, 1000, keyframe=False)
+        meter.add_run([number * 20], [number * 3600], [1000], [False])
     assert (meter.frame_rate, meter.bitrate_bps) == (0.0, 0)
-    meter.add(600_000, 50 * 3600, 1000, keyframe=False)
+    meter.add_run([600_000], [50 * 3600], [1000], [False])
     assert meter.frame_rate > 0
 
 
 def test_a_reset_keeps_totals() -> None:
     meter = Meter()
-    meter.add(0, 0, 10, keyframe=True)
-    meter.add(40_000, 3600, 10, keyframe=True)
+    meter.add_run([0], [0], [10], [True])
+    meter.add_run([40_000], [3600], [10], [True])
     meter.reset()
     assert (meter.frames, meter.frame_rate, meter.bitrate_bps, meter.keyframe_interval_seconds) == (2, 0.0, 0, 0.0)

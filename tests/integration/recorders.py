@@ -116,7 +116,13 @@ async def keeping(bus: Bus, folder: Path, camera_id: str, *recorders: str) -> As
     async with _ending_task_group() as tasks:
         service = Service("ingest", MeshSettings(), bus, tasks)
         handover = Handover(
-            service, keep, worker="ingest-1", folder=folder, floor_bytes=0, reachable=lambda: bus.connected
+            service,
+            keep,
+            worker="ingest-1",
+            folder=folder,
+            floor_bytes=0,
+            reachable=lambda: bus.connected,
+            catch_up=lambda: None,
         )
         handover.open_spool()
         tasks.create_task(handover.run())

@@ -1,7 +1,7 @@
 """One camera's kept footage: chunks of messages in order, released by acknowledgements. Pure."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from services.contracts.frames import begins_gop, capture_us_of, is_picture, order_of
@@ -106,6 +106,23 @@ class KeptCamera:
         growing.messages.append(message)
         growing.size_bytes += len(message)
         self.memory_bytes += len(message)
+
+    def add_messages(self, messages: Sequence[bytes], now: float) -> None:
+        """As `add_message`, of several."""
+        growing, size_bytes = self._growing, sum(map(len, messages))
+        if (
+            growing is None
+            or growing.messages is None
+            or growing.size_bytes + size_bytes > CHUNK_BYTES
+            or len(growing.messages) + len(messages) > CHUNK_MESSAGES
+            or any(map(begins_gop, messages))
+        ):
+            for message in messages:
+                self.add_message(message, now)
+            return
+        growing.messages += messages
+        growing.size_bytes += size_bytes
+        self.memory_bytes += size_bytes
 
     def _begin(self, message: bytes, now: float) -> FootageChunk:
         self.end_chunk()

@@ -50,14 +50,17 @@ class Handover:
         folder: Path,
         floor_bytes: int,
         reachable: Callable[[], bool],
+        catch_up: Callable[[], None],
     ) -> None:
-        """``folder`` holds the spools of all workers. ``reachable``: whether anybody can acknowledge just now."""
+        """``folder`` holds the spools of all workers. ``reachable``: whether anybody can acknowledge just now.
+        ``catch_up()`` puts into the keep what was published and is not kept yet."""
         self._service = service
         self._keep = keep
         self._worker = worker
         self._folder = folder
         self._floor_bytes = floor_bytes
         self._reachable = reachable
+        self._catch_up = catch_up
         self._hurry = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._spool_off = False
@@ -171,6 +174,7 @@ class Handover:
             self.tell_soon()
 
     async def _tell(self) -> None:
+        self._catch_up()
         report = KeptReport(self._worker, tuple(self._keep.runs()), spooled=self._keep.spool is not None)
         await self._service.bus.publish(subjects.kept(self._service.home, self._worker), report.pack())
 
@@ -186,6 +190,7 @@ class Handover:
         except (ValidationError, ValueError) as error:
             log.warning("keep.bad_question", error=error)
             return
+        self._catch_up()
         kept = self._keep.find(question.camera, question.epoch)
         answer = PullAnswer()
         if kept is not None:
@@ -216,6 +221,7 @@ class Handover:
             for payload in _payloads_of(messages, self._service.bus.max_payload_bytes or CHUNK_BYTES):
                 yield payload
                 await sleep(self._service.clock, len(payload) / PULL_BYTES_PER_SECOND)
+            self._catch_up()
 
     async def _before_gop(self, kept: KeptCamera, epoch: int, after: int) -> int | None:
         """The sequence before that of the keyframe at or before the next picture; None: begin with all that is kept."""

@@ -3,9 +3,9 @@
 The sockets stand in an epoll of their own, which stands in the event loop's: one wake-up, and one call into C, for all
 that have something. What C leaves is Python's to look at, in the same buffer.
 
-C also writes to NATS, and stays for a while: it reads, writes and rests again and again, and Python hears of the
-pictures together. It comes back at once where a connection needs Python, and where no camera has anything and the event
-loop's epoll shows something else.
+C also writes to NATS, and stays for a while: it reads, writes and rests again and again. It comes back at once where a
+connection needs Python, and where no camera has anything and the event loop's epoll shows something else. What it has
+taken stands in each connection's store (`services.ingest.kernel.store`), until it is fetched.
 """
 
 import asyncio
@@ -13,33 +13,25 @@ import os
 import select
 import time
 from collections.abc import Callable
-from struct import Struct
 from typing import Any, Final, Protocol
 
-from services.ingest.kernel.library import LIMITS, WAIT, Connection, ffi
+from services.ingest.kernel.library import FULL, LIMITS, WAIT, Connection, ffi
 from services.mesh.log import get_logger
 
 log = get_logger()
 
-ARENA_BYTES: Final = 4 * 1024 * 1024
-"""For the messages of one turn. Pages that no data reaches cost no memory."""
-FRAMES: Final = 512
 MAX_MESSAGE_BYTES: Final = LIMITS["PI_MESSAGE_BYTES"]
 STAY_US: Final = 6_000
 """So long a call may last. Timers of the process are late by it."""
 QUIET_US: Final = 10_000
 """For so long after the event loop had something else to do calls are short: what follows of it takes turns too."""
-_LINE_END: Final = b"\r\n"
-_FRAME: Final = Struct("@qqIIIIII")
 
 
 class KernelTaker(Protocol):
     """Takes what comes of one connection. Called on the event loop."""
 
-    def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
-    ) -> None:
-        """The kernel has made a message, which will be published. Times of now: `time.monotonic`, and Unix time."""
+    def fetch(self) -> None:
+        """Takes what stands in the connection's store, if anything does. It was published. Raises nothing."""
 
     def look(self) -> None:
         """What stands in the buffer is for Python."""
@@ -84,22 +76,14 @@ class KernelEngine:
 
         ``rest`` is called when all of a turn is done. ``rest_seconds``: how long C rests behind what it wrote.
         """
-        assert _FRAME.size == ffi.sizeof("pi_frame")
-        self.pictures = 0
-        """That the kernel took."""
         self._kernel = kernel
         self._publish = publish
         self._rest = rest
         self._max_message_bytes = max_message_bytes
-        self._arena = ffi.new("uint8_t[]", ARENA_BYTES)
-        self._lines = memoryview(ffi.buffer(self._arena))
-        self._frames = ffi.new("pi_frame[]", FRAMES)
-        self._records = memoryview(ffi.buffer(self._frames))
         self._epoll = select.epoll()
         self._engine = ffi.new("pi_engine *")
         engine = self._engine
-        engine.epoll, engine.arena, engine.frames = self._epoll.fileno(), self._arena, self._frames
-        engine.arena_bytes, engine.frames_room = ARENA_BYTES, FRAMES
+        engine.epoll = self._epoll.fileno()
         self._takers: dict[int, KernelTaker] = {}
         self._to_lend: list[KernelTaker] = []
         self._numbers = 0
@@ -118,7 +102,7 @@ class KernelEngine:
     def connect(self, fd: int, buffer: bytearray, taker: KernelTaker) -> Connection:
         """Reads a socket from now on, into ``buffer``. Raises `OSError`.
 
-        The caller holds the result until it was disconnected.
+        The caller gives the result a store, and holds it until it was disconnected.
         """
         self._numbers += 1
         connection = ffi.new("pi_connection *")
@@ -136,15 +120,22 @@ class KernelEngine:
         self._kernel.pi_unwatch(self._engine, connection)
 
     def take(self, connection: Connection, arrival_us: int) -> bool:
-        """Takes the pictures in a connection's buffer; whether what is left only waits for more."""
-        engine = self._engine
-        engine.used = engine.sent = engine.count = 0
+        """Takes the pictures in a connection's buffer, and fetches them; whether what is left only waits for more."""
+        engine, taker = self._engine, self._takers[connection.number]
         engine.max_message_bytes = self._max_message_bytes()
         wall_us = (time.time_ns() - time.monotonic_ns()) // 1000 + arrival_us
-        waits = self._kernel.pi_take(engine, connection, arrival_us, wall_us) == WAIT
-        if engine.count:
-            self._hand_on()
-        return bool(waits)
+        status = FULL
+        while status == FULL:
+            engine.sent = engine.begun_bytes = engine.lines_count = 0
+            status = self._kernel.pi_take(engine, connection, arrival_us, wall_us)
+            self._publish_lines()
+            taker.fetch()
+        return bool(status == WAIT)
+
+    def fetch(self) -> None:
+        """All takers fetch what was taken."""
+        for taker in list(self._takers.values()):
+            taker.fetch()
 
     def lend_later(self, taker: KernelTaker) -> None:
         """Its loan ended because somebody looked: tells it when sockets are about to be read again."""
@@ -167,8 +158,7 @@ class KernelEngine:
         looks, ended = engine.looks, engine.ended
         look = engine.look[0:looks] if looks else ()
         end = engine.end[0:ended] if ended else ()
-        if engine.count:
-            self._hand_on()
+        self._publish_lines()
         for number in look:
             self._tell(number, ended=False)
         for number in end:
@@ -188,35 +178,20 @@ class KernelEngine:
             log.exception("ingest.look_failed", error=error)
             taker.failed()
 
-    def _hand_on(self) -> None:
-        """All are handed on before any is published here, or asked for: a recorder that misses one finds it kept."""
-        engine, takers, lines = self._engine, self._takers, self._lines
-        count, used, sent = engine.count, engine.used, engine.sent
-        now, now_us = time.monotonic(), time.time_ns() // 1000
-        written = written_bytes = total = 0
-        rest_at = 0
-        failed: list[KernelTaker] = []
-        for arrival_us, dts_90k, number, line_at, at, size, payload_bytes, keyframe in _FRAME.iter_unpack(
-            self._records[: count * _FRAME.size]
-        ):
-            taker = takers[number]
-            try:
-                taker.take_usual(
-                    bytes(lines[at : at + size]), arrival_us, dts_90k, payload_bytes, keyframe, now, now_us
-                )
-            except Exception as error:  # a supervisor: other cameras' pictures are handed on and published
-                log.exception("ingest.take_failed", error=error)
-                failed.append(taker)
-            total += size
-            if line_at < sent:
-                written, written_bytes, rest_at = written + 1, total, at + size + len(_LINE_END)
-        self.pictures += count
-        if written and self._socket is not None:
-            self._socket.wrote_lines(written, written_bytes, bytes(lines[sent:rest_at]))
-        if written < count:
-            self._publish(bytes(lines[rest_at:used]), count - written, total - written_bytes)
-        for taker in failed:
-            taker.failed()
+    def _publish_lines(self) -> None:
+        """Counts what C has written, and publishes what it has not."""
+        engine, count = self._engine, self._engine.lines_count
+        sent, sent_bytes, begun, rest = engine.sent, engine.sent_bytes, engine.begun_bytes, b""
+        if not sent and not count:
+            return
+        lines = [(bytes(ffi.buffer(line.at, line.bytes)), line.message_bytes) for line in engine.lines[0:count]]
+        if begun:
+            line, size_bytes = lines.pop(0)
+            rest, sent, sent_bytes = line[begun:], sent + 1, sent_bytes + size_bytes
+        if sent and self._socket is not None:
+            self._socket.wrote_lines(sent, sent_bytes, rest)
+        if lines:
+            self._publish(b"".join(line for line, _ in lines), len(lines), sum(size for _, size in lines))
 
 
 def _epoll_of(loop: asyncio.AbstractEventLoop) -> int:

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "kernel.h"
@@ -605,14 +606,15 @@ EXPORT int pi_take(pi_engine *engine, pi_connection *c, int64_t arrival_us, int6
       return status;
     }
     const uint32_t bytes = HEAD_BYTES + picture.payload_bytes;
-    if (bytes > engine->max_message_bytes) {
+    const uint32_t most = bytes + LINE_BYTES + PI_SUBJECT_BYTES;
+    if (bytes > engine->max_message_bytes || most > c->store_bytes) {
       return PI_LOOK;
     }
-    if (engine->count == engine->frames_room ||
-        engine->arena_bytes - engine->used < bytes + LINE_BYTES + PI_SUBJECT_BYTES) {
+    if (engine->lines_count == PI_LINES || c->pictures_count == c->pictures_room ||
+        c->store_bytes - c->stored_bytes < most) {
       return PI_FULL;
     }
-    uint8_t *line = engine->arena + engine->used;
+    uint8_t *line = c->store + c->stored_bytes;
     const uint32_t line_bytes = write_line(line, c, bytes);
     uint8_t *message = line + line_bytes;
     times_t times;
@@ -627,11 +629,12 @@ EXPORT int pi_take(pi_engine *engine, pi_connection *c, int64_t arrival_us, int6
     }
     write_head(message, c, &picture, &times);
     memcpy(message + bytes, "\r\n", 2);
-    engine->frames[engine->count++] = (pi_frame){
-        arrival_us, times.dts, c->number, engine->used, engine->used + line_bytes, bytes, picture.payload_bytes,
-        picture.kind == KEY,
+    c->pictures[c->pictures_count++] = (pi_picture){
+        arrival_us, times.dts, c->stored_bytes + line_bytes, bytes, picture.payload_bytes, picture.kind == KEY,
     };
-    engine->used += line_bytes + bytes + 2;
+    engine->lines[engine->lines_count++] = (pi_line){line, line_bytes + bytes + 2, bytes};
+    engine->pictures++;
+    c->stored_bytes += line_bytes + bytes + 2;
     c->begin = picture.behind;
     c->next_number = (uint16_t)(c->next_number + picture.packets);
     c->stamp = picture.stamp;
@@ -723,18 +726,32 @@ static int read_ready(pi_engine *engine) {
   return ready;
 }
 
-/* Writes what was made since the last time to NATS; 0 where something is left for Python. */
+/* Writes what is due to NATS; whether it took all. */
 static int publish(pi_engine *engine) {
-  if (engine->sent == engine->used) {
+  struct iovec lines[PI_LINES];
+  const uint32_t count = engine->lines_count;
+  if (!count) {
     return 1;
   }
   if (engine->bus < 0 || now_us(CLOCK_MONOTONIC) >= engine->held_until_us) {
     return 0;
   }
-  const uint32_t due = engine->used - engine->sent;
-  const ssize_t went = send(engine->bus, engine->arena + engine->sent, due, MSG_DONTWAIT | MSG_NOSIGNAL);
-  engine->sent += went > 0 ? (uint32_t)went : 0;
-  return went == (ssize_t)due;
+  for (uint32_t n = 0; n < count; n++) {
+    lines[n] = (struct iovec){.iov_base = engine->lines[n].at, .iov_len = engine->lines[n].bytes};
+  }
+  const struct msghdr message = {.msg_iov = lines, .msg_iovlen = count};
+  const ssize_t sent = sendmsg(engine->bus, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  size_t went = sent > 0 ? (size_t)sent : 0;
+  uint32_t whole = 0;
+  while (whole < count && went >= engine->lines[whole].bytes) {
+    went -= engine->lines[whole].bytes;
+    engine->sent_bytes += engine->lines[whole++].message_bytes;
+  }
+  memmove(engine->lines, engine->lines + whole, (count - whole) * sizeof engine->lines[0]);
+  engine->sent += whole;
+  engine->lines_count = count - whole;
+  engine->begun_bytes = (uint32_t)went;
+  return whole == count;
 }
 
 static struct timespec span_of(int64_t us) {
@@ -750,25 +767,31 @@ static int is_wanted(const pi_engine *engine, int64_t us) {
 
 EXPORT int pi_turn(pi_engine *engine) {
   const int64_t until = now_us(CLOCK_MONOTONIC) + (engine->loop < 0 ? 0 : engine->stay_us);
-  engine->used = engine->sent = engine->count = engine->looks = engine->ended = engine->urgent = engine->others = 0;
-  int reads = 0;
-  do {
+  int reads = 0, was_woken = 1;
+  engine->sent = engine->lines_count = engine->begun_bytes = engine->looks = engine->ended = 0;
+  engine->sent_bytes = engine->urgent = engine->others = 0;
+  for (;;) {
     const uint32_t sent = engine->sent;
     const int ready = read_ready(engine);
-    if (ready <= 0) {
+    if (ready <= 0 && was_woken) {
       engine->others = 1;
       break;
     }
-    reads += ready;
-    if (!publish(engine) || engine->urgent || engine->ended) {
+    if (ready > 0) {
+      reads += ready;
+      if (!publish(engine) || engine->urgent || engine->ended) {
+        break;
+      }
+      if (engine->sent > sent) {
+        const struct timespec rest = span_of(engine->rest_us);
+        nanosleep(&rest, NULL);
+      }
+    }
+    was_woken = ready <= 0 || engine->sent == sent;
+    if (was_woken ? !is_wanted(engine, until - now_us(CLOCK_MONOTONIC)) : now_us(CLOCK_MONOTONIC) >= until) {
       break;
     }
-    if (engine->sent > sent) {
-      const struct timespec rest = span_of(engine->rest_us);
-      nanosleep(&rest, NULL);
-    }
-  } while (engine->count < engine->frames_room / 2 && engine->used < engine->arena_bytes / 2 &&
-           is_wanted(engine, until - now_us(CLOCK_MONOTONIC)));
+  }
   return reads;
 }
 
@@ -777,15 +800,17 @@ EXPORT int pi_turn(pi_engine *engine) {
 EXPORT int pi_facts(uint32_t *facts, int room) {
 #define AT(type, field) (uint32_t) offsetof(type, field)
   const uint32_t all[] = {
-      sizeof(pi_frame), AT(pi_frame, arrival_us), AT(pi_frame, dts_90k), AT(pi_frame, connection),
-      AT(pi_frame, line_at), AT(pi_frame, message_at), AT(pi_frame, bytes), AT(pi_frame, payload_bytes),
-      AT(pi_frame, keyframe),
+      sizeof(pi_picture), AT(pi_picture, arrival_us), AT(pi_picture, dts_90k), AT(pi_picture, at),
+      AT(pi_picture, bytes), AT(pi_picture, payload_bytes), AT(pi_picture, keyframe),
+      sizeof(pi_line), AT(pi_line, at), AT(pi_line, bytes), AT(pi_line, message_bytes),
       sizeof(pi_lie), AT(pi_lie, arrival), AT(pi_lie, lie),
       sizeof(pi_placed), AT(pi_placed, pts), AT(pi_placed, at_us),
       sizeof(pi_bucket), AT(pi_bucket, at), AT(pi_bucket, delay), AT(pi_bucket, lag), AT(pi_bucket, has_lag),
       sizeof(pi_connection), AT(pi_connection, buffer), AT(pi_connection, size), AT(pi_connection, begin),
       AT(pi_connection, end), AT(pi_connection, fd), AT(pi_connection, number), AT(pi_connection, heard_us),
-      AT(pi_connection, before_us), AT(pi_connection, before_end),
+      AT(pi_connection, before_us), AT(pi_connection, before_end), AT(pi_connection, store),
+      AT(pi_connection, pictures), AT(pi_connection, store_bytes), AT(pi_connection, stored_bytes),
+      AT(pi_connection, pictures_room), AT(pi_connection, pictures_count),
       AT(pi_connection, lent), AT(pi_connection, channel), AT(pi_connection, payload_type), AT(pi_connection, h265),
       AT(pi_connection, next_number), AT(pi_connection, ssrc), AT(pi_connection, stamp),
       AT(pi_connection, taken_packets), AT(pi_connection, taken), AT(pi_connection, keyframes),
@@ -808,9 +833,10 @@ EXPORT int pi_facts(uint32_t *facts, int room) {
       AT(pi_connection, epoch), AT(pi_connection, key_epoch), AT(pi_connection, subject_bytes),
       AT(pi_connection, sets_bytes), AT(pi_connection, subject), AT(pi_connection, sets),
       sizeof(pi_engine), AT(pi_engine, epoll), AT(pi_engine, loop), AT(pi_engine, bus),
-      AT(pi_engine, held_until_us), AT(pi_engine, stay_us), AT(pi_engine, rest_us), AT(pi_engine, arena),
-      AT(pi_engine, frames), AT(pi_engine, arena_bytes), AT(pi_engine, frames_room), AT(pi_engine, max_message_bytes),
-      AT(pi_engine, used), AT(pi_engine, count), AT(pi_engine, sent), AT(pi_engine, looks), AT(pi_engine, ended),
+      AT(pi_engine, held_until_us), AT(pi_engine, stay_us), AT(pi_engine, rest_us),
+      AT(pi_engine, max_message_bytes), AT(pi_engine, pictures), AT(pi_engine, sent), AT(pi_engine, lines_count),
+      AT(pi_engine, begun_bytes), AT(pi_engine, sent_bytes), AT(pi_engine, lines), AT(pi_engine, looks),
+      AT(pi_engine, ended),
       AT(pi_engine, urgent), AT(pi_engine, others), AT(pi_engine, look), AT(pi_engine, end),
   };
   const int count = (int)(sizeof all / sizeof all[0]);

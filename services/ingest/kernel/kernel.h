@@ -16,23 +16,28 @@ typedef enum {
   PI_SETS_BYTES = 1024,      /* of the parameter sets in front of a keyframe, at most */
   PI_WAIT_BYTES = 245760,    /* of a picture that is not whole yet, at most */
   PI_LEAST_ROOM_BYTES = 65536,
-  PI_TURN_READS = 64         /* connections that are read at once */
+  PI_TURN_READS = 64,        /* connections that are read at once */
+  PI_LINES = 512             /* of messages that NATS has not taken yet */
 } pi_limit;
 
 typedef enum {
   PI_WAIT, /* nothing is left, or the beginning of a picture */
   PI_LOOK, /* what is left is Python's: nothing of it was taken */
-  PI_FULL, /* no room for the next picture */
+  PI_FULL, /* no room for the next picture: Python fetches what was taken */
   PI_ENDED /* the connection is over, as the next read of it says again */
 } pi_status;
 
-/* A picture that was taken: its PUB line, message and line's end stand in the arena. */
+/* A picture that was taken: where its message stands in the connection's store. */
 typedef struct {
   int64_t arrival_us, dts_90k;
-  uint32_t connection;                  /* its number */
-  uint32_t line_at, message_at, bytes;  /* bytes: of the message */
-  uint32_t payload_bytes, keyframe;
-} pi_frame;
+  uint32_t at, bytes, payload_bytes, keyframe;
+} pi_picture;
+
+/* A message for NATS: its PUB line, the message and the line's end, in a store. */
+typedef struct {
+  uint8_t *at;
+  uint32_t bytes, message_bytes;
+} pi_line;
 
 typedef struct {
   int64_t arrival, lie;
@@ -56,6 +61,10 @@ typedef struct {
   uint32_t number;
   int64_t heard_us, before_us; /* when the last bytes came, and those in front of before_end */
   uint32_t before_end;
+  /* what was taken since Python fetched it */
+  uint8_t *store;
+  pi_picture *pictures;
+  uint32_t store_bytes, stored_bytes, pictures_room, pictures_count;
   uint8_t lent; /* the rest of this is true: Python has lent it */
   /* RtpReceiver and the depacketizer */
   uint8_t channel, payload_type, h265;
@@ -101,12 +110,13 @@ typedef struct {
   int64_t held_until_us; /* until when, by CLOCK_MONOTONIC */
   int64_t stay_us;       /* a turn goes on for so long, while nobody but cameras has something for the process */
   int64_t rest_us;       /* after lines were written it sleeps so long, and what came meanwhile is read together */
-  uint8_t *arena;
-  pi_frame *frames;
-  uint32_t arena_bytes, frames_room, max_message_bytes;
+  uint32_t max_message_bytes;
+  uint64_t pictures; /* that it took, ever */
   /* of the last call */
-  uint32_t used, count;
-  uint32_t sent; /* so much of the arena is NATS's: it may end within a message */
+  uint32_t sent, lines_count; /* messages that NATS took whole; those that it did not */
+  uint32_t begun_bytes;       /* of the first of these it took so much */
+  uint64_t sent_bytes;        /* of the messages that it took whole */
+  pi_line lines[512];
   uint32_t looks, ended;
   uint8_t urgent, others; /* a look that cannot wait; others: the event loop has something else to do */
   uint32_t look[64], end[64]; /* numbers of connections */

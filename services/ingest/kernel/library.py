@@ -16,7 +16,8 @@ ffi.cdef(Path(__file__).with_name("kernel.h").read_text(encoding="utf-8"))
 LIMITS: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pi_limit").relements.items()}
 STATUSES: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pi_status").relements.items()}
 WAIT: Final = STATUSES["PI_WAIT"]
-_STRUCTS: Final = ("pi_frame", "pi_lie", "pi_placed", "pi_bucket", "pi_connection", "pi_engine")
+FULL: Final = STATUSES["PI_FULL"]
+_STRUCTS: Final = ("pi_picture", "pi_line", "pi_lie", "pi_placed", "pi_bucket", "pi_connection", "pi_engine")
 
 Connection = Any
 """A ``pi_connection``. cffi's objects have no types of their own."""

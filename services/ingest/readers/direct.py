@@ -338,10 +338,11 @@ class _DirectSession:
         """They were looked at."""
         self._after()
 
-    def took_usual(self, now: float) -> None:
-        """A picture went the short way."""
-        self._units += 1
-        self._unit_at = self._heard_at = now
+    def took_usual(self, count: int, heard_at: float) -> None:
+        """So many pictures went the short way, the last at ``heard_at``."""
+        self._units += count
+        self._unit_at = heard_at
+        self._heard_at = max(self._heard_at, heard_at)
 
     def _before(self) -> None:
         self._clock.arrival_us = time.monotonic_ns() // 1000

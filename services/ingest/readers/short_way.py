@@ -1,17 +1,22 @@
 """A playing connection's short way: the kernel reads it and takes its pictures, as long as they are usual.
 
 What the kernel works with (packet numbers, clocks, the message's fields) is lent to it: copied into a ``pi_connection``
-while pictures follow each other, and copied back before anything in Python looks at it or changes it.
+while pictures follow each other, and copied back before anything in Python looks at it or changes it. So are the
+pictures themselves: they stand in a store until they are fetched, some together.
 """
 
 from typing import Final, Protocol
 
 from services.ingest.kernel.engine import KernelEngine
 from services.ingest.kernel.library import Connection
+from services.ingest.kernel.store import PictureStore
 from services.ingest.readers.source import UsualTaker
 from services.media.rtp_track import RtpTrack
 from services.media.rtsp.framing import RtspFramer
 from services.media.rtsp.messages import RtspSyntaxError
+from services.mesh.log import get_logger
+
+log = get_logger()
 
 MAX_IDLE_LOANS: Final = 4
 """After so many loans in a row that brought no picture…"""
@@ -34,12 +39,12 @@ class ShortWaySession(Protocol):
     def read_again(self) -> None:
         """The short way is over: the event loop reads the connection."""
 
-    def took_usual(self, now: float) -> None:
-        """A picture was taken."""
+    def took_usual(self, count: int, heard_at: float) -> None:
+        """So many pictures were taken, the last of which came at ``heard_at`` (`time.monotonic`)."""
 
 
 class ShortWay:
-    """One connection's: a `KernelTaker`, and the `Borrower` of its video track. `begin` it, then `close`."""
+    """One connection's: a `KernelTaker`, its track's `Borrower`, and a `UsualLoan`. `begin` it, then `close`."""
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class ShortWay:
         self._channel = channel
         self.connection: Connection | None = None
         """What the kernel has of it; None before `begin` and after `close`."""
+        self._store: PictureStore | None = None
         self._lent = False
         self._took = False
         self._arrival_us = 0
@@ -68,9 +74,10 @@ class ShortWay:
     def begin(self, fd: int) -> None:
         """Reads a connection that the event loop does not read any more. Raises `OSError`."""
         self.connection = self._engine.connect(fd, self._framer.buffer, self)
+        self._store = PictureStore(self.connection)
         self._framer.pictures_first = True
         self._track.receiver.borrower = self
-        self._usual.lent(self.end_loan)
+        self._usual.lent(self)
         self.connection.channel = self._channel
         self.connection.begin, self.connection.end = self._framer.span
 
@@ -92,14 +99,20 @@ class ShortWay:
 
     # the engine's side
 
-    def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
-    ) -> None:
+    def fetch(self) -> None:
+        pictures = None if self._store is None else self._store.fetch()
+        if pictures is None:
+            return
         self._took = True
-        self._session.took_usual(now)
-        self._usual.take_usual(message, arrival_us, dts_90k, payload_bytes, keyframe, now, now_us)
+        try:
+            self._session.took_usual(len(pictures.messages), pictures.arrivals_us[-1] / 1e6)
+            self._usual.take_usual(pictures)
+        except Exception as error:  # a supervisor: it is called for all cameras, and by those who look at one
+            log.exception("ingest.take_failed", error=error)
+            self.failed()
 
     def look(self) -> None:
+        self.fetch()  # what Python takes now stands behind it
         connection = self.connection
         if connection is None:
             return
@@ -189,6 +202,7 @@ class ShortWay:
         if not self._lent:
             return
         connection.lent = self._lent = False
+        self.fetch()
         if connection.taken:
             self._idle_loans = 0
             self._track.take_back(connection)

@@ -14,12 +14,13 @@ One `Reader.run` is one attempt: one connection, and no second one to find out w
 choosing between the readers and remembering the choice is the caller's (`services.ingest.feed`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from services.contracts.frames import Codec
 from services.contracts.models import Reason, Transport
+from services.ingest.usual_pictures import UsualPictures
 
 Kind = Literal["video", "audio"]
 RtpTransport = Literal["", "tcp", "udp"]
@@ -121,6 +122,16 @@ class ReaderEnd(NamedTuple):
     for what libav could not do either (refused, wrong password, no such stream, silence)."""
 
 
+class UsualLoan(Protocol):
+    """What `UsualTaker.lend` has begun."""
+
+    def fetch(self) -> None:
+        """Hands on the pictures that were taken since the last time."""
+
+    def end_loan(self) -> None:
+        """Hands them on, and takes back what is lent."""
+
+
 class UsualTaker(Protocol):
     """Takes pictures that the kernel made messages of (services/ingest/kernel), and lends it what it needs for that."""
 
@@ -130,15 +141,12 @@ class UsualTaker(Protocol):
     def take_back(self, loan: Any) -> None:
         """What messages have made of it."""
 
-    def lent(self, end: Callable[[], None] | None) -> None:
-        """``end()`` ends what `lend` has begun: it is called before anything that may be lent is looked at or changed.
-        None: nothing is lent any more."""
+    def lent(self, loan: UsualLoan | None) -> None:
+        """Its `UsualLoan.end_loan` is called before anything that may be lent is looked at or changed. None: nothing is
+        lent any more."""
 
-    def take_usual(
-        self, message: bytes, arrival_us: int, dts_90k: int, payload_bytes: int, keyframe: int, now: float, now_us: int
-    ) -> None:
-        """A message was made, which somebody else publishes. ``keyframe``: 1 or 0. ``now`` and ``now_us``:
-        `time.monotonic`, Unix time."""
+    def take_usual(self, pictures: UsualPictures) -> None:
+        """Messages were made, and published. They are as late as `UsualLoan.fetch` is called."""
 
 
 class Outlet(Protocol):

@@ -13,6 +13,7 @@ import uvloop
 from services.ingest.kernel import engine as engine_module
 from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
 from services.ingest.kernel.library import Connection, ffi
+from services.ingest.kernel.store import PICTURES, PictureStore
 from tests.ingest.kernel.built import kernel
 from tests.wall.relay.kernel.built import needs_compiler
 
@@ -28,9 +29,12 @@ class Taker:
         self.is_over = self.has_failed = self.is_broken = False
         self.told = asyncio.Event()
         self.connection: Connection = engine.connect(wire.fileno(), self.buffer, self)
+        self.store = PictureStore(self.connection)
+        self.messages: list[bytes] = []
 
-    def take_usual(self, *_: object) -> None:
-        raise AssertionError("nothing was lent")
+    def fetch(self) -> None:
+        pictures = self.store.fetch()
+        self.messages += [] if pictures is None else pictures.messages
 
     def look(self) -> None:
         if self.is_broken:
@@ -124,25 +128,6 @@ async def test_an_error_of_one_connection_is_told_to_it_and_the_others_are_looke
     engine.close()
 
 
-async def test_an_error_with_a_picture_is_told_and_the_picture_is_published() -> None:
-    published: list[tuple[bytes, int, int]] = []
-    engine = KernelEngine(kernel(), lambda *lines: published.append(lines), lambda: MAX_MESSAGE_BYTES)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        taker = Taker(engine, ours)
-        inner = engine._engine
-        line = b"PUB a 3\r\none\r\n"
-        inner.arena[0 : len(line)] = line
-        inner.used, inner.count = len(line), 1
-        inner.frames[0].connection = taker.connection.number
-        inner.frames[0].message_at, inner.frames[0].bytes = 9, 3
-        engine._hand_on()
-        assert published == [(line, 1, 3)]
-        assert taker.has_failed
-        engine.disconnect(taker.connection)
-    engine.close()
-
-
 # pictures, which C writes to NATS
 
 
@@ -151,18 +136,12 @@ class LentTaker(Taker):
 
     def __init__(self, engine: KernelEngine, wire: socket.socket) -> None:
         super().__init__(engine, wire)
-        self.messages: list[bytes] = []
         connection = self.connection
         connection.payload_type = 96
         connection.subject[0:1] = b"a"
         connection.subject_bytes = connection.lent = 1
         connection.bucket.at = connection.bucket.delay = time.monotonic_ns() // 1000
         connection.frames_count, connection.slack = 1, 1 << 50  # pictures came before; the source's clock is believed
-
-    def take_usual(self, *picture: object) -> None:
-        assert isinstance(picture[0], bytes)
-        self.messages.append(picture[0])
-        self.told.set()
 
 
 class BusEnd:
@@ -174,15 +153,23 @@ class BusEnd:
         self.held_until_us = round((time.monotonic() + held_seconds) * 1e6)
         self.published: list[tuple[bytes, int, int]] = []
         self.wrote: list[tuple[int, int, bytes]] = []
+        self.told = asyncio.Event()
+
+    async def next(self) -> None:
+        """Until something was written, or was to be published."""
+        await self.told.wait()
+        self.told.clear()
 
     def lend_socket(self) -> tuple[int, int]:
         return self.ours.fileno(), self.held_until_us
 
     def wrote_lines(self, count: int, size_bytes: int, rest: bytes) -> None:
         self.wrote.append((count, size_bytes, rest))
+        self.told.set()
 
     def publish(self, *lines: object) -> None:
         self.published.append(lines)  # type: ignore[arg-type]  # as `KernelEngine` calls it
+        self.told.set()
 
     def engine(self) -> KernelEngine:
         """One that writes to it."""
@@ -205,14 +192,15 @@ def lines(messages: list[bytes]) -> bytes:
     return b"".join(b"PUB a %d\r\n%b\r\n" % (len(message), message) for message in messages)
 
 
-async def test_pictures_are_written_to_nats_and_handed_on() -> None:
+async def test_pictures_are_written_to_nats_and_fetched_later() -> None:
     bus = BusEnd()
     engine = bus.engine()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         taker = LentTaker(engine, ours)
         theirs.send(picture(0) + picture(1))
-        await taker.next()
+        await bus.next()
+        engine.fetch()
         assert len(taker.messages) == 2
         assert bus.nats.recv(65536) == lines(taker.messages)
         assert bus.wrote == [(2, sum(map(len, taker.messages)), b"")]
@@ -232,7 +220,8 @@ async def test_what_c_may_not_write_is_published_by_python(lent: str, monkeypatc
     with ours, theirs:
         taker = LentTaker(engine, ours)
         theirs.send(picture(0))
-        await taker.next()
+        await bus.next()
+        engine.fetch()
         assert bus.published == [(lines(taker.messages), 1, len(taker.messages[0]))]
         assert bus.wrote == []
         engine.disconnect(taker.connection)
@@ -248,13 +237,31 @@ async def test_a_message_that_nats_takes_in_part_is_finished_and_the_next_is_pub
     with ours, theirs:
         taker = LentTaker(engine, ours)
         theirs.send(picture(0, 60_000) + picture(1, 60_000))
-        await taker.next()
+        await bus.next()
+        engine.fetch()
         ((count, size_bytes, rest),) = bus.wrote
         ((published, more, more_bytes),) = bus.published
         assert (count, more) == (1, 1)
         assert [size_bytes, more_bytes] == [len(message) for message in taker.messages]
         assert rest
         assert bus.nats.recv(65536) + rest + published == lines(taker.messages)
+        engine.disconnect(taker.connection)
+    engine.close()
+    bus.close()
+
+
+async def test_more_pictures_than_a_store_holds_are_all_taken_and_written() -> None:
+    bus = BusEnd()
+    engine = bus.engine()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = LentTaker(engine, ours)
+        size_bytes = sum(len(picture(number)) for number in range(PICTURES + 5))
+        taker.buffer[:size_bytes] = b"".join(picture(number) for number in range(PICTURES + 5))
+        taker.connection.end = size_bytes
+        assert engine.take(taker.connection, taker.connection.heard_us)
+        assert len(taker.messages) == PICTURES + 5
+        assert b"".join(published for published, _, _ in bus.published) == lines(taker.messages)
         engine.disconnect(taker.connection)
     engine.close()
     bus.close()
@@ -269,7 +276,8 @@ async def test_who_looked_lends_again_before_the_next_picture_is_read() -> None:
         taker.connection.lent = 0
         engine.lend_later(taker)
         theirs.send(picture(0))
-        await taker.next()
+        await bus.next()
+        engine.fetch()
         assert (len(taker.messages), bytes(taker.came)) == (1, b"")
         engine.disconnect(taker.connection)
     engine.close()
@@ -300,6 +308,7 @@ def test_a_call_that_stays_reads_on_and_ends_when_the_event_loop_is_wanted(monke
             thread.start()
             await asked.wait()
             thread.join()
+            engine.fetch()
             assert len(taker.messages) == 3
             assert len(bus.wrote) < 3, "Python was called for each picture"
             asyncio.get_running_loop().remove_reader(other.fileno())

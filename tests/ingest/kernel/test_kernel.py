@@ -1,6 +1,7 @@
 """The receive kernel takes what Python takes, byte by byte, and comes to the same state."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,10 @@ from services.ingest.kernel import build, library
 from services.ingest.kernel.library import LIMITS, ffi
 from services.ingest.timing import capture, retiming, wall
 from services.mesh.c_library import LibraryError
+from services.mesh.clock import ManualClock
 from tests.ingest.kernel.built import kernel
 from tests.ingest.kernel.built import library as built_library
-from tests.ingest.kernel.twins import play
+from tests.ingest.kernel.twins import START_US, Camera, Side, play
 from tests.wall.relay.kernel.built import SANITIZERS, needs_compiler, sanitizer_runtime
 
 pytestmark = needs_compiler
@@ -36,7 +38,7 @@ def test_both_make_the_same_messages_and_come_to_the_same_state(seed: int) -> No
 def test_usual_pictures_and_keyframes_are_the_kernel_s(seed: int) -> None:
     plain, short = play(kernel(), seed, 300)
     assert short.engine is not None
-    assert short.engine.pictures > len(plain.messages) // 2
+    assert short.engine.engine.pictures > len(plain.messages) // 2
     keyframes = sum(decode(message).keyframe for message in plain.messages)
     assert short.keyframes >= keyframes // 3  # the first pictures, and those with a recovery point, are Python's
 
@@ -89,3 +91,23 @@ def test_the_sanitizers_find_nothing() -> None:
     command = [sys.executable, "-m", "tests.ingest.kernel.exercise", str(path), "1", "6"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_an_error_with_pictures_ends_their_camera_s_short_way_and_no_other_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance, clock = random.Random(1), ManualClock(START_US)
+    side, camera = Side("h264", clock, kernel()), Camera(chance, "h264", faults=0.0)
+    short, ended = side.short, []
+    assert short is not None
+
+    def end() -> None:
+        ended.append(len(side.messages))
+        short.close()
+
+    monkeypatch.setattr(side, "read_again", end)
+    while not (short.connection and short.connection.pictures_count):
+        clock.advance(0.04)
+        side.feed(camera.picture(40_000))
+    monkeypatch.setattr(side, "take_usual", lambda _pictures: 1 / 0)
+    short.fetch()
+    assert len(ended) == 1
+    assert short.connection is None

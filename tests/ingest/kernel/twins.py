@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any
 
 from services.contracts.frames import Codec
-from services.ingest.kernel.library import WAIT, Connection, ffi
+from services.ingest.kernel.library import FULL, WAIT, Connection, ffi
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.short_way import ShortWay
 from services.ingest.readers.source import Packet, Track
+from services.ingest.usual_pictures import UsualPictures
 from services.media.depacketize.nal_units import NalDepacketizer
 from services.media.depacketize.unit_sink import ArrivalClock
 from services.media.nal import join_length_prefixed, split_annex_b
@@ -30,24 +31,18 @@ SETS = {"h264": (0x67, 0x68), "h265": (0x40, 0x42, 0x44)}
 """The first bytes of parameter sets."""
 KEY_HEADERS = {"h264": (b"\x65", b"\x25"), "h265": (b"\x26\x01", b"\x28\x01", b"\x2a\x01")}
 START_US = 1_700_000_000_000_000
-FRAMES = 64
 
 
 class StepEngine:
     """A `KernelEngine` without sockets and with the test's clock."""
 
-    def __init__(self, kernel: Any, clock: ManualClock, *, arena_bytes: int = 1 << 20) -> None:
+    def __init__(self, kernel: Any, clock: ManualClock) -> None:
         self.kernel = kernel
         self.clock = clock
-        self.lines: list[bytes] = []
-        self.pictures = 0
-        self._arena = ffi.new("uint8_t[]", arena_bytes)
-        self._frames = ffi.new("pi_frame[]", FRAMES)
-        self._taker: Any = None
         self.to_lend: list[ShortWay] = []
-        engine = self.engine = ffi.new("pi_engine *")
-        engine.arena, engine.frames = self._arena, self._frames
-        engine.arena_bytes, engine.frames_room, engine.max_message_bytes = arena_bytes, FRAMES, 524_288
+        self.engine = ffi.new("pi_engine *")
+        self.engine.max_message_bytes = 524_288
+        self._taker: Any = None
 
     def connect(self, _fd: int, buffer: bytearray, taker: Any) -> Connection:
         connection = ffi.new("pi_connection *")
@@ -68,22 +63,25 @@ class StepEngine:
         for taker in to_lend:
             taker.lend_again()
 
-    def take(self, connection: Connection, arrival_us: int) -> bool:
+    def read(self, connection: Connection, arrival_us: int) -> int:
+        """As a turn does behind a read; returns the status."""
         engine = self.engine
-        engine.used = engine.count = 0
+        engine.lines_count = 0
         wall_us = self.clock.now_us() - round(self.clock.monotonic() * 1e6) + arrival_us
-        status = self.kernel.pi_take(engine, connection, arrival_us, wall_us)
-        used = bytes(ffi.buffer(engine.arena, engine.used))
-        for number in range(engine.count):
-            frame = engine.frames[number]
-            message = used[frame.message_at : frame.message_at + frame.bytes]
-            line = used[frame.line_at : frame.message_at]
-            assert line == b"PUB %b %d\r\n" % (SUBJECT, len(message))
-            assert used[frame.message_at + frame.bytes :][:2] == b"\r\n"
-            self.pictures += 1
-            self._taker.take_usual(
-                message, frame.arrival_us, frame.dts_90k, frame.payload_bytes, frame.keyframe, 0.0, 0
-            )
+        status: int = self.kernel.pi_take(engine, connection, arrival_us, wall_us)
+        for line in engine.lines[0 : engine.lines_count]:
+            head = b"PUB %b %d\r\n" % (SUBJECT, line.message_bytes)
+            written = bytes(ffi.buffer(line.at, line.bytes))
+            assert written.startswith(head)
+            assert written.endswith(b"\r\n")
+            assert len(written) == len(head) + line.message_bytes + 2
+        return status
+
+    def take(self, connection: Connection, arrival_us: int) -> bool:
+        status = FULL
+        while status == FULL:
+            status = self.read(connection, arrival_us)
+            self._taker.fetch()
         return bool(status == WAIT)
 
 
@@ -137,7 +135,7 @@ class Side:
             ffi.memmove(connection.buffer + connection.end, piece, len(piece))
             at += len(piece)
             self.engine.kernel.pi_heard(connection, len(piece), now_us)
-            if not self.engine.take(connection, now_us):
+            if self.engine.read(connection, now_us) != WAIT:
                 self.short.look()
             elif connection.begin == connection.end:
                 connection.begin = connection.end = 0
@@ -208,7 +206,7 @@ class Side:
     def read_again(self) -> None:
         raise AssertionError("no connection ends here")
 
-    def took_usual(self, _now: float) -> None:
+    def took_usual(self, _count: int, _heard_at: float) -> None:
         pass
 
     def lend(self, loan: Any) -> bool:
@@ -219,22 +217,13 @@ class Side:
     def take_back(self, loan: Any) -> None:
         self.pipeline.take_back(loan)
 
-    def lent(self, _end: object) -> None:
+    def lent(self, _loan: object) -> None:
         pass
 
-    def take_usual(
-        self,
-        message: bytes,
-        arrival_us: int,
-        dts_90k: int,
-        payload_bytes: int,
-        keyframe: int,
-        _now: float,
-        _now_us: int,
-    ) -> None:
-        self.keyframes += keyframe
-        self.pipeline.usual(message, arrival_us, dts_90k, payload_bytes, keyframe=keyframe > 0)
-        self.messages.append(message)
+    def take_usual(self, pictures: UsualPictures) -> None:
+        self.keyframes += sum(pictures.keyframes)
+        self.pipeline.usual(pictures)
+        self.messages += pictures.messages
 
     def _on_codec(self) -> None:
         self.pipeline.begin(Track("video", self._codec, b""))
@@ -266,7 +255,8 @@ def keyframe_units(codec: str) -> tuple[bytes, ...]:
 class Camera:
     """Makes the interleaved bytes of a stream that is random, and mostly usual."""
 
-    def __init__(self, chance: random.Random, codec: str) -> None:
+    def __init__(self, chance: random.Random, codec: str, *, faults: float | None = None) -> None:
+        """``faults``: how often anything is not usual; None: by chance."""
         self.codec = codec
         self._chance = chance
         self._number = chance.choice((0, 17, 40_000, 65_200))
@@ -274,8 +264,8 @@ class Camera:
         self._since_us = 0
         self._drift = chance.choice((1.0, 1.0, 1.0, 1.1, 0.9))
         self._limit = chance.choice((1400, 1400, 500, 60, 12))
-        self._faults = chance.choice((0.0, 0.0, 0.1, 1.0))
-        """How often anything is not usual."""
+        by_chance = chance.choice((0.0, 0.0, 0.1, 1.0))
+        self._faults = by_chance if faults is None else faults
         self._byte_stream = chance.random() < 0.1
         self._gop = chance.choice((40, 40, 9))
         self._brings_sets = chance.choice((1.0, 1.0, 0.5))
@@ -438,6 +428,8 @@ def compare(plain: Side, short: Side) -> None:
     connection = short.short.connection if short.short is not None else None
     if connection is not None and connection.begin < connection.end:
         return
+    if short.short is not None:
+        short.short.fetch()
     assert short.messages == plain.messages
     ours, theirs = short.state(), plain.state()
     for name, value in theirs.items():
