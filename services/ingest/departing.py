@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.contracts import subjects
-from services.contracts.models import Id, IngestReport
+from services.contracts.models import CameraReport, Id, IngestReport
 from services.ingest.camera import CameraIngest
 from services.mesh.bus import Bus, BusMessage, BusSubscription
 from services.mesh.clock import Clock
@@ -50,6 +50,10 @@ class Departing:
         if successor not in self._listening:
             subject = subjects.report(self._home, successor)
             self._listening[successor] = await self._bus.subscribe(subject, self._take_report)
+
+    def reports(self) -> list[CameraReport]:
+        """What is observed of those that deliver: that counts until others do."""
+        return [one.camera.report() for one in self._departures.values() if one.camera.online]
 
     def take_back(self, camera: Id) -> CameraIngest | None:
         """The camera, where it is read on: it stays after all."""

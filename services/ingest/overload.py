@@ -10,14 +10,14 @@ from typing import Final, NamedTuple
 
 LOOKS: Final = 3
 FULL_LOAD: Final = 0.95
-"""CPU, share of what the worker may use, which is at most one core: its loop has no more than that."""
+"""CPU, share of what the worker could have used: at most one core, as its loop has no more than that, and less where
+others take it."""
 LATE_SECONDS: Final = 0.5
 """The loop comes so late to what it was to do."""
 VERY_LATE_SECONDS: Final = 1.0
 """So late a worker is about to lose its lease, which it keeps by answers that it has to read in time."""
 BEHIND_SECONDS: Final = 1.0
-"""What waits in the cameras' connections takes so long to be read. It tells also of a worker whose CPU others take: the
-less it gets, the less of its CPU it seems to use."""
+"""What waits in the cameras' connections takes so long to be read."""
 CALM: Final = 0.9
 """Of each limit: below it a worker that was overloaded is well again."""
 
@@ -26,7 +26,7 @@ class WorkerLoad(NamedTuple):
     """Since the look before."""
 
     cpu: float
-    """Share of a core, or of the less that a container leaves the worker."""
+    """Share of a core, or of the less that a container or other processes leave the worker."""
     late_seconds: float
     """The longest time that the event loop was late."""
     dropped: int

@@ -8,7 +8,6 @@ Reading and keeping (`services.ingest.keeping`) need neither lease nor bus: reco
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -33,6 +32,7 @@ from services.contracts.troubles import Trouble
 from services.ingest.assignments import PREFIX, CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.cpu_limit import cpu_limit
+from services.ingest.cpu_use import CpuUse
 from services.ingest.departing import Departing
 from services.ingest.digest import ReportDigest
 from services.ingest.fallbacks import Fallbacks
@@ -99,8 +99,8 @@ class Worker:
         self._incarnation = new_incarnation()
         self._draining = False
         self._load = 0.0
-        self._cpus = min(1.0, cpu_limit() / settings.worker_count)
-        """What this worker may use: a core, or its share of what its container may."""
+        self._cpu = CpuUse(service.clock, min(1.0, cpu_limit() / settings.worker_count))
+        """It may use a core, or its share of what its container may."""
         self._backlog = SourceBacklog()
         self._overload = Overload()
         self._shedding = Shedding()
@@ -367,8 +367,7 @@ class Worker:
     async def _report(self, lease: Lease) -> None:
         subject = subjects.report(self._service.home, self._name.name)
         clock = self._service.clock
-        due = look_due = cpu_at = clock.monotonic()
-        cpu_seconds = time.process_time()
+        due = look_due = clock.monotonic()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - clock.monotonic())):
@@ -377,9 +376,7 @@ class Worker:
             now = clock.monotonic()
             if now >= look_due:  # without a lease too: its loss may come of the load
                 look_due = now + REPORT_SECONDS
-                cpu = time.process_time()
-                self._load = (cpu - cpu_seconds) / max(now - cpu_at, 0.001) / self._cpus
-                cpu_seconds, cpu_at = cpu, now
+                self._load = self._cpu.look()
                 self._look_at_load()
             if not lease.held:
                 continue
@@ -449,8 +446,8 @@ class Worker:
         self._something_to_report.set()
 
     def reports(self) -> list[CameraReport]:
-        """What is observed of all cameras."""
-        return [camera.report() for camera in self.cameras.values()]
+        """What is observed of all cameras that are read here."""
+        return [*(camera.report() for camera in self.cameras.values()), *self._departing.reports()]
 
     async def _beat(self) -> None:
         """Says to the parent that the event loop runs, and sees how late it is."""

@@ -474,7 +474,7 @@ class EventOutbox:
 
 
 class _StreamOutbox:
-    """The events of one stream."""
+    """The events of one stream. Nobody waits until figures are acknowledged: newer ones come in a minute."""
 
     def __init__(self, bus: Bus, source: str, stream: str) -> None:
         self.waiting: deque[tuple[Event, str]] = deque()
@@ -496,11 +496,7 @@ class _StreamOutbox:
             while self.waiting:
                 event, event_id = self.waiting[0]
                 try:
-                    await self._bus.js.publish(
-                        event.nats_subject,
-                        event.pack(),
-                        headers=headers(event, source=self._source, event_id=event_id),
-                    )
+                    await self._publish(event, event_id)
                 except (nats.errors.Error, TimeoutError) as error:
                     log.debug("events.retry", stream=self._stream, error=error)
                     await asyncio.sleep(backoff.next_seconds())
@@ -510,3 +506,10 @@ class _StreamOutbox:
                     self.waiting.popleft()
             self._filled.clear()
             await self._filled.wait()
+
+    async def _publish(self, event: Event, event_id: str) -> None:
+        about = headers(event, source=self._source, event_id=event_id)
+        if self._stream != subjects.HEALTH_STREAM:
+            await self._bus.js.publish(event.nats_subject, event.pack(), headers=about)
+        elif not await self._bus.publish(event.nats_subject, event.pack(), headers=about):
+            raise nats.errors.ConnectionClosedError

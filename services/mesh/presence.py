@@ -7,12 +7,13 @@ from typing import Final
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.contracts.models import Id, WorkerLease, WorkerRole
 from services.mesh.bus import Bus
-from services.mesh.leases import Workers, presence
+from services.mesh.leases import RENEW_SECONDS, Workers, presence
 
 ASK_SECONDS: Final = 0.2
 ASKED_AT_ONCE: Final = 20
-"""Of many workers those are asked that were not heard for longest. A killed one is among them when the heartbeats of
-the others have come, within a second."""
+"""Of more workers those are asked whose heartbeat is late, and those of which nothing is known: a question costs as
+much as ten heartbeats."""
+LATE_SECONDS: Final = RENEW_SECONDS + 0.05
 MISSES: Final = 3
 """A worker that reconnects misses a question or two; one that misses three in a row is gone. Should it come back all
 the same, nothing is lost: an ingest worker's frames carry an epoch that nobody takes any more, and a page asks its
@@ -58,14 +59,18 @@ class Presence:
             known = {(lease.worker, lease.incarnation) for lease in leases}
             self._misses = {key: misses for key, misses in self._misses.items() if key in known}
             async with asyncio.TaskGroup() as tasks:
-                for lease in self._silent_longest(leases):
+                for lease in self._to_ask(leases):
                     tasks.create_task(self._ask(lease))
 
-    def _silent_longest(self, leases: list[WorkerLease]) -> list[WorkerLease]:
+    def _to_ask(self, leases: list[WorkerLease]) -> list[WorkerLease]:
         if len(leases) <= ASKED_AT_ONCE:
             return leases
         unheard = {lease.worker: self._workers.silent_seconds(lease.role, lease.worker) for lease in leases}
-        return sorted(leases, key=lambda lease: -unheard[lease.worker])[:ASKED_AT_ONCE]
+
+        def is_in_doubt(lease: WorkerLease) -> bool:
+            return unheard[lease.worker] >= LATE_SECONDS or self._misses.get((lease.worker, lease.incarnation)) != 0
+
+        return sorted(filter(is_in_doubt, leases), key=lambda lease: -unheard[lease.worker])[:ASKED_AT_ONCE]
 
     async def _ask(self, lease: WorkerLease) -> None:
         key = (lease.worker, lease.incarnation)

@@ -146,18 +146,29 @@ class Ledgers:
     """Of the states what the leader tells, with figures, which the bucket lacks."""
     plan_due: asyncio.Event
     """Set at each change of a camera, an assignment or an order; `Assigner` clears it."""
+    changed_cameras: set[str]
+    """Whose entry or ingest assignment has changed; `StateObserver` takes them."""
 
     @classmethod
     async def open(cls, bus: Bus, home: Id) -> Self:
         """Opens the buckets; waits while JetStream is away."""
         plan_due = asyncio.Event()
+        changed_cameras: set[str] = set()
 
         def plan_again(_key: str, _value: object) -> None:
             plan_due.set()
 
+        def note_camera(key: str, _value: object) -> None:
+            changed_cameras.add(key)
+            plan_due.set()
+
+        def note_assignment(key: str, _value: object) -> None:
+            changed_cameras.add(key.partition(".")[2])
+            plan_due.set()
+
         return cls(
-            cameras=Ledger(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), plan_again),
-            assignments=Ledger(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), plan_again),
+            cameras=Ledger(await Bucket.open(bus, subjects.CAMERAS_BUCKET, Camera), note_camera),
+            assignments=Ledger(await Bucket.open(bus, subjects.ASSIGNMENTS_BUCKET, Assignment), note_assignment),
             states=Ledger(await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)),
             incidents=Ledger(await Bucket.open(bus, subjects.INCIDENTS_BUCKET, Incident)),
             layouts=Ledger(await Bucket.open(bus, subjects.LAYOUTS_BUCKET, Layout)),
@@ -171,4 +182,5 @@ class Ledgers:
             sites=Ledger(await Bucket.open(bus, subjects.SITES_BUCKET, JoinedSite)),
             told=StateFeed(bus, home, figures=True),
             plan_due=plan_due,
+            changed_cameras=changed_cameras,
         )

@@ -14,6 +14,7 @@
 | any | ingest says offline | offline with its reason, at once |
 | online, degraded | ingest tries again under the same epoch | offline (it was a break), at once |
 | online, degraded | ingest tries under a new epoch | connecting (the camera was moved) |
+| online, degraded | the same, and the worker that it leaves says that it delivers | as it is |
 | offline | delivers | connecting until it is steady |
 | any but disabled | the same, and no worker has room for it | offline, unassigned |
 | offline, no-ingest or unassigned | ingest tries | connecting |
@@ -30,6 +31,8 @@ from services.registry.quality import CameraTrouble, ProfileQuality
 SILENT_SECONDS: Final = 5.0
 OVERDUE_SECONDS: Final = 2.5
 """A report comes every 2 s."""
+READ_ON_SECONDS: Final = 3.5
+"""A worker that a camera leaves, and that has said nothing of it for so long, does not read it any more."""
 STEADY_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 15.0
 KEYFRAME_SECONDS: Final = 150.0
@@ -79,7 +82,7 @@ class ObservedCamera:
 
     def add_report(self, report: CameraReport, worker: Id, now: float, now_us: int) -> None:
         """Takes a report of ingest. One of an older epoch than the last is ignored."""
-        if report.epoch < self._epoch:
+        if report.epoch < self._epoch or self._is_read_on(report, worker, now):
             return
         if report.epoch != self._epoch or worker != self.worker:
             self._frames = -1
@@ -102,6 +105,19 @@ class ObservedCamera:
         if self.status is not Status.DISABLED:
             self._follow(now, now_us)
 
+    def _is_read_on(self, report: CameraReport, worker: Id, now: float) -> bool:
+        """Whether this worker only begins to read it, and the one before delivers until it does (decision 43)."""
+        main = report.profiles.get("main")
+        return (
+            worker != self.worker
+            and self.status in DELIVERS
+            and main is not None
+            and main.status == "connecting"
+            and self._main is not None
+            and self._main.status == "online"
+            and now - self._heard_at < READ_ON_SECONDS
+        )
+
     def go_on(self, frames: int, now: float, now_us: int) -> bool:
         """Its worker says that all is as reported last, and that so many frames have come.
 
@@ -112,6 +128,9 @@ class ObservedCamera:
         self._heard_at = now
         if frames != self._frames:
             self._frames, self._frames_at = frames, now
+        if self.status is Status.ONLINE and self._quality.calm:
+            self._quality.go_on(frames, now)
+            return True
         self._quality.add_report(self._main, frames, now)
         self._follow(now, now_us)
         return True
@@ -159,10 +178,9 @@ class ObservedCamera:
         """Whether its worker should have spoken of it."""
         return now - self._heard_at >= OVERDUE_SECONDS
 
-    @property
-    def epoch(self) -> int:
-        """Of the last report; 0: there was none."""
-        return self._epoch
+    def follows(self, worker: Id, epoch: int) -> bool:
+        """Whether its state is what this worker says under this epoch."""
+        return (worker, epoch) == (self.worker, self._epoch)
 
     def state(self, announced: Status | None = None) -> CameraState:
         """The state as it is written to the bucket."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from services.contracts.models import ProfileReport, Reason
 
 WINDOW_SECONDS: Final = 10.0
-"""Counters are compared with their values of so long ago."""
+"""Counters are compared with their values of so long ago, or of the last report before."""
 LOST_SHARE: Final = 0.02
 """More than this share of the frames lost is trouble."""
 BAD_TIMESTAMPS: Final = 3
@@ -57,6 +57,9 @@ class ProfileQuality:
         self._last_at = float("-inf")
         self._began_at = float("-inf")
         self._samples: deque[_Sample] = deque()
+        self._report: ProfileReport | None = None
+        self._gone_on: tuple[int, float] | None = None
+        """Frames and time of `go_on`, which are judged with the next report."""
         self._low = False
         self._seen: CameraTrouble | None = None
         self._seen_since = float("-inf")
@@ -67,11 +70,28 @@ class ProfileQuality:
         """The stream has begun (again): counters restart, the baseline stays."""
         self._began_at = self._last_at = now
         self._samples.clear()
+        self._gone_on = None
         self._low = False
         self._seen = self._trouble = None
 
+    @property
+    def calm(self) -> bool:
+        """Whether the last report showed no trouble: of a stream that goes on like that none can be seen."""
+        return self._seen is None and not self._low
+
+    def go_on(self, frames: int, now: float) -> None:
+        """So many frames have come by now of a stream that is `calm`, and all else is as reported last."""
+        self._gone_on = frames, now
+
     def add_report(self, report: ProfileReport, frames: int, now: float) -> None:
         """Takes a report of a profile that is online, and how many frames have come by now."""
+        if self._gone_on is not None and self._report is not None:
+            went, self._gone_on = self._gone_on, None
+            self._judge(self._report, *went)
+        self._report = report
+        self._judge(report, frames, now)
+
+    def _judge(self, report: ProfileReport, frames: int, now: float) -> None:
         stream = (report.codec, report.width_px, report.height_px)
         if stream != self._stream:
             self._stream = stream
@@ -81,8 +101,8 @@ class ProfileQuality:
         sample = _Sample(now, frames, lost, report.bad_timestamps)
         if self._samples and sample.counts_less_than(self._samples[-1]):
             self._samples.clear()  # another worker counts from zero
-        while self._samples and now - self._samples[0].at > WINDOW_SECONDS:
-            self._samples.popleft()
+        while len(self._samples) > 1 and now - self._samples[1].at >= WINDOW_SECONDS:
+            self._samples.popleft()  # the last one before the window stays: cameras that go on are seldom reported
         self._samples.append(sample)
         self._note(self._counted() or _paced(report) or self._rated(report.frame_rate, now), now)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from heapq import heappop, heappush
 from typing import Final
 from zlib import crc32
 
@@ -23,6 +24,7 @@ from services.contracts.events import (
 from services.contracts.models import (
     Camera,
     CameraFigures,
+    CameraReport,
     CameraState,
     Id,
     IngestReport,
@@ -45,7 +47,7 @@ from services.registry.observed import ObservedCamera
 log = get_logger()
 
 TICK_SECONDS: Final = 0.5
-"""How often is looked which states have to be checked: those that a report or their time may have changed…"""
+"""How often those states are checked that a report, the catalogue or their time may have changed…"""
 REST_SHARE: Final = 3.0
 """…but no sooner than so many times as long as that took, as when all cameras connect at once…"""
 MOST_REST_SECONDS: Final = 2.0
@@ -76,8 +78,8 @@ class _Watched:
     announcer: Announcer
     profiles: dict[ProfileName, Profile]
     health_at: float
-    look_at: float = float("-inf")
-    """Before then nothing changes by time alone; a report may bring this forward."""
+    look_at: float = float("inf")
+    """Its last entry in `StateObserver._timetable`."""
     figures: dict[str, ProfileReport] | None = None
     """As told last."""
     written: CameraState | None = None
@@ -114,7 +116,13 @@ class StateObserver:
         self._leading = leading
         self._telling = telling
         self._clock = clock
+        self._catalogued = ledgers.changed_cameras
         self._watched: dict[Id, _Watched] = {}
+        self._to_check: set[Id] = set()
+        """Of which something was said since the last check."""
+        self._timetable: list[tuple[float, Id]] = []
+        """A heap: when a camera's state may change by time alone. Of a camera's entries the last counts."""
+        self._had_lease: frozenset[Id] | None = None
         self._was_leading = False
         self._view = bus.reconnects
         self._leases_known_at = clock.monotonic() + EXPIRE_SECONDS
@@ -178,23 +186,26 @@ class StateObserver:
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         for camera in report.cameras:
             watched = self._watched.get(camera.camera)
-            if watched is None or self._is_stale(camera.camera, camera.epoch):
+            if watched is None:
+                continue
+            # The worker that a camera leaves reads it until the next one does.
+            if not watched.observed.follows(report.worker, camera.epoch) and self._is_stale(camera):
                 continue
             before = watched.observed.status
             watched.observed.add_report(camera, report.worker, now, now_us)
-            watched.look_at = now
+            self._to_check.add(camera.camera)
             self._note_status(watched, before)
         unknown = False
         for name, frames in report.steady.items():
             watched = self._watched.get(name)
             if watched is None:
                 continue
-            before, epoch = watched.observed.status, watched.observed.epoch
-            others = watched.observed.worker not in (report.worker, "")
-            if others or (epoch and self._is_stale(name, epoch)):  # unless a report was lost, it comes whole soon
-                unknown |= self._is_assigned(name, report.worker) and watched.observed.is_overdue(now)
+            observed = watched.observed
+            if observed.worker not in (report.worker, ""):  # unless a report was lost, it comes whole soon
+                unknown |= observed.is_overdue(now) and self._is_assigned(name, report.worker)
                 continue
-            unknown |= not watched.observed.go_on(frames, now, now_us)
+            before = observed.status
+            unknown |= not observed.go_on(frames, now, now_us)
             self._note_status(watched, before)
         if unknown and now - self._called_at >= CALL_SECONDS:
             await self._call(now)
@@ -208,16 +219,16 @@ class StateObserver:
         assigned = self._assignments.entries.get(f"ingest.{camera}")
         return assigned is not None and worker in assigned[0].workers
 
-    def _is_stale(self, camera: Id, epoch: int) -> bool:
-        assigned = self._assignments.entries.get(f"ingest.{camera}")
-        if assigned is None or epoch >= assigned[1]:
+    def _is_stale(self, report: CameraReport) -> bool:
+        assigned = self._assignments.entries.get(f"ingest.{report.camera}")
+        if assigned is None or report.epoch >= assigned[1]:
             return False
         _stale.inc()
         return True
 
     def _note_status(self, watched: _Watched, before: Status) -> None:
         if watched.observed.status is not before:
-            watched.look_at = float("-inf")
+            self._to_check.add(watched.observed.camera)
             self._changed_cameras.add(watched.observed.camera)
             self._changed.set()
 
@@ -233,14 +244,12 @@ class StateObserver:
                 self._watched[key].observed.allow_silence(now)
                 self._watched[key].written = kept
                 self._watched[key].told = None
-                self._watched[key].look_at = float("-inf")
-        for key, camera in self._own_cameras():
-            if key not in self._watched:
+        for key, (camera, _) in self._cameras.entries.items():
+            if key not in self._watched and camera.owner_id is None:
                 self._watch(camera, now, now_us)
-
-    def _own_cameras(self) -> list[tuple[str, Camera]]:
-        """What this mesh reads; the states of joined sites' cameras are their owners' (`services.registry.sites`)."""
-        return [(key, each) for key, (each, _) in self._cameras.entries.items() if each.owner_id is None]
+        self._had_lease = None
+        self._timetable.clear()
+        self._catalogued |= self._cameras.entries.keys() | self._watched.keys() | self._states.entries.keys()
 
     def _watch(self, camera: Camera, now: float, now_us: int) -> _Watched:
         kept = self._states.get(camera.id)
@@ -270,24 +279,47 @@ class StateObserver:
         alive = self._alive(now)
         self._workers_there = bool(self._workers.alive("ingest"))
         telling = self._telling()
+        catalogued = set(self._catalogued)
+        self._catalogued.clear()
         due: list[_Watched] = []
-        for key, camera in self._own_cameras():
+        for key in self._whose_time_has_come(now, alive) | catalogued:
+            camera = self._cameras.get(key)
+            if camera is None or camera.owner_id is not None:  # a joined site tells its own (`registry.sites`)
+                self._watched.pop(key, None)
+                continue
             watched = self._watched.get(key) or self._watch(camera, now, now_us)
             if alive is not None and watched.observed.worker not in alive:
                 watched.observed.lose_worker()
-            elif now < watched.look_at and camera is watched.camera:
-                continue
             self._step(watched, camera, now, now_us, telling=telling)
             if _due(watched, now):
                 due.append(watched)
-        for key in [key for key in self._watched if key not in self._cameras.entries]:
-            del self._watched[key]
-        for key in self._states.entries.keys() - self._cameras.entries.keys() - self._unwritten:
+        for key in {key for key in catalogued if key in self._states.entries} - self._cameras.entries.keys():
             await self._bus.publish(subjects.state(self._home, key), b"")
             self._unwritten.add(key)
         await self._tell(due, now)
         if self._unwritten:
             self._to_write.set()
+
+    def _whose_time_has_come(self, now: float, alive: frozenset[Id] | None) -> set[Id]:
+        found, self._to_check = self._to_check, set()
+        while self._timetable and self._timetable[0][0] <= now:
+            at, key = heappop(self._timetable)
+            watched = self._watched.get(key)
+            if watched is None or watched.look_at != at:
+                continue
+            if (changes_at := _changes_at(watched, now, _next_figures_at(watched))) <= now:
+                found.add(key)
+            else:
+                self._look_by(changes_at, watched)
+        if alive != self._had_lease and alive is not None:
+            found |= {key for key, watched in self._watched.items() if watched.observed.worker not in alive}
+        self._had_lease = alive
+        return found
+
+    def _look_by(self, at: float, watched: _Watched) -> None:
+        watched.look_at = at
+        if at < float("inf"):
+            heappush(self._timetable, (at, watched.observed.camera))
 
     async def _look_at(self, changed: Iterable[Id]) -> None:
         """Checks the states of a few cameras."""
@@ -336,10 +368,8 @@ class StateObserver:
         observed.tick(now, now_us, enabled=camera.enabled)
         if before is not observed.status:
             log.debug("camera.status", camera=camera.id, status=observed.status, reason=observed.reason)
-        figures_at = _next_figures_at(watched)  # those that are due by now are told after this step
-        watched.look_at = min(observed.rests_until(now), figures_at if figures_at > now else float("inf"))
         if not telling:
-            watched.look_at = now
+            self._look_by(now, watched)
             return
         trouble_since_us = watched.announcer.trouble_since_us
         for name in watched.announcer.step(observed.status, observed.since_us, now):
@@ -356,10 +386,8 @@ class StateObserver:
                     profiles=observed.profiles,
                 )
             )
-        if watched.announcer.is_behind(observed.status):
-            watched.look_at = now
-        elif camera.enabled:
-            watched.look_at = min(watched.look_at, watched.health_at)
+        figures_at = _next_figures_at(watched)  # those that are due by now are told after this step
+        self._look_by(_changes_at(watched, now, figures_at if figures_at > now else float("inf")), watched)
 
     async def _write(self) -> None:
         """Writes what has changed; a write that fails is repeated, with what is so by then."""
@@ -408,6 +436,14 @@ def _next_figures_at(watched: _Watched) -> float:
     """When its figures are to be told; they may have been told by now."""
     told = watched.figures is watched.observed.profiles
     return float("inf") if told else watched.told_at + REFRESH_SECONDS
+
+
+def _changes_at(watched: _Watched, now: float, figures_at: float) -> float:
+    """When its state, its events or its figures may change without a report; `now` where they may at any time."""
+    if watched.announcer.is_behind(watched.observed.status):
+        return now
+    health_at = watched.health_at if watched.camera.enabled else float("inf")
+    return min(watched.observed.rests_until(now), figures_at, health_at)
 
 
 def _event(name: Name, observed: ObservedCamera, now_us: int, trouble_since_us: int | None) -> CameraEvent:

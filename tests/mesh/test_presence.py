@@ -1,19 +1,28 @@
-"""Which of many workers are asked whether they are there: those that were not heard for longest."""
+"""Which of many workers are asked whether they are there: those whose heartbeat is late."""
 
 from types import SimpleNamespace
 from typing import Any
 
 from services.contracts.models import WorkerLease
-from services.mesh.presence import ASKED_AT_ONCE, Presence
+from services.mesh.presence import ASKED_AT_ONCE, LATE_SECONDS, Presence
 
 
-def test_of_many_workers_those_are_asked_that_were_not_heard_for_longest() -> None:
+def test_of_many_workers_those_are_asked_whose_heartbeat_is_late_or_whose_answer_is_not_known() -> None:
     names = [f"ingest-{number:03d}" for number in range(100)]
-    ages = {name: float(number * 37 % 100) for number, name in enumerate(names)}
+    ages = {name: number / 100 for number, name in enumerate(names)}
     workers: Any = SimpleNamespace(silent_seconds=lambda _role, name: ages[name])
     bus: Any = None
     presence = Presence(bus, workers, "ingest", asking=lambda: True)
     leases = [WorkerLease(role="ingest", worker=name, incarnation=1) for name in names]
-    asked = presence._silent_longest(leases)
-    assert [ages[lease.worker] for lease in asked] == [float(99 - number) for number in range(ASKED_AT_ONCE)]
-    assert presence._silent_longest(leases[:ASKED_AT_ONCE]) == leases[:ASKED_AT_ONCE]
+
+    def asked() -> list[str]:
+        return [lease.worker for lease in presence._to_ask(leases)]
+
+    assert asked() == names[: -1 - ASKED_AT_ONCE : -1], "nothing is known of any of them"
+    presence._misses = {(name, 1): 0 for name in names}
+    assert asked() == []
+    ages["ingest-007"] = LATE_SECONDS
+    assert asked() == ["ingest-007"]
+    presence._misses["ingest-008", 1] = 1  # its heartbeats come again: whether it is there has to be known, too
+    assert asked() == ["ingest-007", "ingest-008"]
+    assert presence._to_ask(leases[:ASKED_AT_ONCE]) == leases[:ASKED_AT_ONCE]

@@ -36,11 +36,11 @@ class Camera:
         self.told: list[str] = []
         self.frames = 0
 
-    def hear(self, main: ProfileReport, *, epoch: int = 1) -> Status:
+    def hear(self, main: ProfileReport, *, epoch: int = 1, worker: str = "w") -> Status:
         if main.status == "online" and main.frames == 0:
             main = main.model_copy(update={"frames": self.frames})
         report = CameraReport(camera="cam", site="city", epoch=epoch, profiles={"main": main})
-        self.observed.add_report(report, "w", self.clock.monotonic(), self.clock.now_us())
+        self.observed.add_report(report, worker, self.clock.monotonic(), self.clock.now_us())
         return self.tick()
 
     def tick(self, *, enabled: bool = True) -> Status:
@@ -83,7 +83,41 @@ def test_a_camera_that_is_said_to_go_on_stays_online_and_stalls_where_its_frames
     for _ in range(4):
         camera.clock.advance(2)
         camera.observed.go_on(1098, camera.clock.monotonic(), camera.clock.now_us())
+        camera.tick()
     assert (camera.observed.status, camera.observed.reason) == (Status.OFFLINE, Reason.STALLED)
+
+
+def test_a_camera_that_moves_stays_online_while_the_worker_that_it_leaves_delivers() -> None:
+    camera = Camera()
+    camera.stay(UP, 5)
+    since_us = camera.observed.since_us
+    for _ in range(6):
+        camera.clock.advance(1)
+        camera.frames += 25
+        assert camera.hear(TRYING, epoch=2, worker="next") is Status.ONLINE
+        assert camera.hear(UP) is Status.ONLINE
+    camera.frames = 10
+    assert camera.hear(UP, epoch=2, worker="next") is Status.ONLINE
+    assert camera.observed.worker == "next"
+    assert camera.observed.since_us == since_us, "its picture was never away"
+    assert camera.told == ["online"]
+
+
+def test_a_camera_that_moves_is_connecting_once_the_worker_that_it_left_says_nothing_of_it() -> None:
+    camera = Camera()
+    camera.stay(UP, 5)
+    assert camera.hear(UP) is Status.ONLINE
+    found = []
+    for _ in range(5):
+        camera.clock.advance(1)
+        found.append(camera.hear(TRYING, epoch=2, worker="next"))
+    assert found == [Status.ONLINE] * 3 + [Status.CONNECTING] * 2
+
+
+def test_a_camera_that_refuses_its_next_worker_is_offline_at_once() -> None:
+    camera = Camera()
+    camera.stay(UP, 5)
+    assert camera.hear(down(Reason.TOO_MANY_CLIENTS), epoch=2, worker="next") is Status.OFFLINE
 
 
 def test_a_camera_that_goes_on_though_it_was_not_online_has_to_be_reported_whole() -> None:

@@ -119,3 +119,15 @@ def test_counters_that_begin_again_with_another_worker_are_no_losses() -> None:
     stream.quality.began(stream.now)
     stream.frames, stream.lost = 1_000_000, 700
     assert stream.run(20) is None
+
+
+def test_frames_that_were_lost_are_held_against_ten_seconds_of_a_stream_that_was_only_said_to_go_on() -> None:
+    for lost, calm in ((4, True), (6, False)):  # of 250 frames; of the last 50 both are many
+        stream = Stream()
+        stream.run(30)
+        for _ in range(4):
+            stream.now += 2
+            stream.frames += 50
+            stream.quality.go_on(stream.frames, stream.now)
+        stream.run(2, lost=lost)
+        assert stream.quality.calm is calm

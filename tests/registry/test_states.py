@@ -39,6 +39,7 @@ class Leader:
             assignments=self.assignments,
             states=Entries(),
             told=SimpleNamespace(know=lambda _states: None),
+            changed_cameras=set(),
         )
         bus: Any = SimpleNamespace(reconnects=0, publish=self._publish, subscribe=self._subscribe)
         workers: Any = SimpleNamespace(alive=lambda _role: self.workers)
@@ -161,6 +162,7 @@ async def test_a_digest_of_the_worker_that_took_a_camera_over_asks_for_the_repor
     await leader.hear(steady=10, worker="ingest-1")
     assert leader.count(subjects.roll_call("city")) == 0, "who has it no more is asked for nothing"
     await leader.hear(steady=10, worker="ingest-2")
+    await leader.hear(steady=10, worker="ingest-2")
     assert leader.count(subjects.roll_call("city")) == 1
 
 
@@ -170,6 +172,7 @@ async def test_a_camera_that_nobody_reports_on_is_told_at_once_when_it_comes_to_
     await leader.tick(20)
     told = leader.count(subjects.state("city", "gate"))
     leader.cameras.entries["gate"] = (CAMERA.model_copy(update={"site": "harbour"}), 2)
+    leader.observer._catalogued.add("gate")
     await leader.tick(0.5)
     assert leader.count(subjects.state("city", "gate")) == told + 1
 
