@@ -34,8 +34,8 @@ Readers = Mapping[ReaderKind, Callable[[], Reader]]
 
 OPEN_GRACE_SECONDS: Final = 3.0
 """A reader ends its opening by itself in time; past this it hangs where it cannot look (libav in name resolution)."""
-NO_MEDIA_SECONDS: Final = 9.0
-"""A source that agreed to play and sent nothing for so long is given up, within 10 s of its answer."""
+NO_MEDIA_SECONDS: Final = 8.5
+"""A source that agreed to play and sent nothing for so long is given up: the state says so within 10 s."""
 
 
 class Run:

@@ -25,6 +25,8 @@ from services.media.sdp import RtpFormat, SdpMedia
 
 _RTCP_TYPES: Final = range(200, 207)
 _LEAST_RTCP_BYTES: Final = 8
+BYE_SECONDS: Final = 1.0
+"""After a goodbye (RFC 3550, 6.6) packets may still come; without any for so long the stream is over."""
 
 
 class TrackSink(Protocol):
@@ -65,6 +67,8 @@ class RtpTrack:
         self.bye_packets: int | None = None
         """How many packets had come when the sender said goodbye to them."""
         self.malformed_rtcp = 0
+        self._silent_since: tuple[int, float] | None = None
+        """How many packets had come at a goodbye that nothing has followed yet, and since when that is so."""
         self._formats = {known.payload_type: known for known in formats}
         self._clock = clock
         self._on_unit = on_unit
@@ -87,6 +91,18 @@ class RtpTrack:
         """Nothing came for so long."""
         if self._depacketizer is not None:
             self._depacketizer.flush(silent_seconds)
+
+    def has_ended(self, now: float) -> bool:
+        """Whether the sender said goodbye and sent nothing for `BYE_SECONDS`; to be asked more often than that."""
+        if self.bye_packets is None:
+            return False
+        self.end_loan()
+        packets = self.receiver.packets
+        if self.bye_packets != packets:
+            self._silent_since = None
+        elif self._silent_since is None or self._silent_since[0] != packets:
+            self._silent_since = packets, now
+        return self._silent_since is not None and now - self._silent_since[1] >= BYE_SECONDS
 
     def _depacketizer_of(self, payload_type: int) -> Depacketizer:
         self.flush(math.inf)

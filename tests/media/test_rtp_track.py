@@ -100,6 +100,18 @@ def test_a_goodbye_remembers_how_far_the_sender_had_come() -> None:
     assert one.track.bye_packets == 1
 
 
+def test_only_a_sender_that_says_goodbye_and_falls_silent_has_ended() -> None:
+    one = Track(SOUND)
+    for number in range(40):  # with a goodbye behind every packet
+        one.take(number, b"sound", payload_type=0)
+        one.track.take_rtcp(b"\x81\xcb\0\1" + SSRC.to_bytes(4, "big"))
+        assert not one.track.has_ended(number / 10)
+    assert not one.track.has_ended(4.8)
+    assert one.track.has_ended(4.9)
+    one.take(40, b"sound", payload_type=0)
+    assert not one.track.has_ended(5.0)
+
+
 def test_what_stands_in_front_of_a_cut_in_rtcp_counts() -> None:
     one = Track(SOUND)
     one.take(1, b"sound", time=0, payload_type=0)

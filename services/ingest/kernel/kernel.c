@@ -36,6 +36,7 @@ enum {
 
 #define SECOND_90K INT64_C(90000)
 #define TOLERANCE (2 * SECOND_90K)
+#define MAX_AHEAD (5 * SECOND_90K)
 #define GAIN 0.3
 #define LEAK 0.0005
 #define BUCKET_US INT64_C(2000000)
@@ -416,7 +417,7 @@ static int stamp(pi_connection *c, const picture_t *picture, int64_t arrival_us,
   /* Retimer._follow */
   const int64_t arrival = floor_div(arrival_us * 9, 100);
   const int64_t gap = arrival - c->arrival_90k, step = extended - c->top;
-  if (step <= 0 || step > gap + TOLERANCE || c->waiting_count != c->reorder) {
+  if (step <= 0 || step > gap + TOLERANCE || c->skew <= -MAX_AHEAD || c->waiting_count != c->reorder) {
     return 0;
   }
   int64_t interval = picture->kind == KEY && c->key_interval ? c->key_interval : c->interval;

@@ -21,7 +21,7 @@ from services.ingest.kernel.engine import KernelEngine
 from services.ingest.readers.networks import NotAllowedError, require_allowed, resolve
 from services.ingest.readers.rtp_ports import RtpPorts
 from services.ingest.readers.short_way import ShortWay
-from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track, UsualTaker
+from services.ingest.readers.source import OPENING_SHARE, Kind, Outlet, Packet, ReaderEnd, Source, Track, UsualTaker
 from services.ingest.readers.source_backlog import SourceBacklog
 from services.media.codecs import NAME_BY_RTP_NAME
 from services.media.depacketize.formats import encoding_of, is_readable
@@ -45,8 +45,6 @@ REPORT_SECONDS: Final = 5.0
 """Between receiver reports (RFC 3550, 6.2: 5 s at least). Some cameras take them for keep-alives."""
 SETTLE_SECONDS: Final = 0.5
 """A description whose length is wrong has come when nothing followed for so long."""
-BYE_SECONDS: Final = 1.0
-"""After a goodbye (RFC 3550, 6.6) packets may still come; without any for so long the stream is over."""
 UNREADABLE_SECONDS: Final = 4.0
 """RTP comes, and not one picture can be made of it for so long: another reader may."""
 UNREADABLE_PACKETS: Final = 50
@@ -131,7 +129,6 @@ class _DirectSession:
         self._unit_at = 0.0
         self._heard_at = 0.0
         self._reports_due = 0.0
-        self._bye_at: float | None = None
         self._ssrc = int.from_bytes(os.urandom(4), "big")
         self._engine = engine
         self._backlog = backlog
@@ -144,8 +141,7 @@ class _DirectSession:
 
     async def run(self) -> ReaderEnd:
         """Until the verdict."""
-        # A tick that comes late is still in time.
-        deadline = self._loop.time() + self._source.open_seconds - 2 * TICK_SECONDS
+        deadline = self._loop.time() + OPENING_SHARE * self._source.open_seconds
         self._tick_later(deadline)
         while True:
             end = await self._connect(deadline)
@@ -533,13 +529,7 @@ class _DirectSession:
         for track in self._tracks.values():
             track.flush(now - self._heard_at)
         video = self._tracks["video"]
-        if video.bye_packets is not None:
-            video.end_loan()
-        if video.bye_packets is None or video.bye_packets != video.receiver.packets:
-            self._bye_at = None
-        elif self._bye_at is None:
-            self._bye_at = now
-        elif now - self._bye_at >= BYE_SECONDS:
+        if video.has_ended(now):
             self._finish(self._end(Reason.CLOSED, "ended the stream (RTCP BYE)"))
         came = video.receiver.packets + video.receiver.foreign
         if not self._units and came >= UNREADABLE_PACKETS and now - self._opened_at >= UNREADABLE_SECONDS:

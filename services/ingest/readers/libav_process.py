@@ -43,7 +43,7 @@ from services.ingest.readers.libav_messages import (
 )
 from services.ingest.readers.libav_trace import MAX_REDIRECTS, LibavTrace
 from services.ingest.readers.networks import NotAllowedError, require_allowed, require_allowed_url
-from services.ingest.readers.source import Kind, Packet, ReaderEnd, Source, Track
+from services.ingest.readers.source import OPENING_SHARE, Kind, Packet, ReaderEnd, Source, Track
 from services.mesh.child import end_with_parent
 
 ALIVE_SECONDS: Final = 1.0
@@ -255,7 +255,7 @@ class SourceProcess:
             url,
             format=demuxer,
             options=self._options(demuxer),
-            timeout=(source.open_seconds, READ_SECONDS),
+            timeout=(OPENING_SHARE * source.open_seconds, READ_SECONDS),
             metadata_errors="replace",
         )
         # PyAV asks libav to make up missing time stamps, for which it holds packets back; retiming does it without.

@@ -16,7 +16,7 @@ choosing between the readers and remembering the choice is the caller's (`servic
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from services.contracts.frames import Codec
 from services.contracts.models import Reason, Transport
@@ -25,6 +25,9 @@ from services.ingest.usual_pictures import UsualPictures
 Kind = Literal["video", "audio"]
 RtpTransport = Literal["", "tcp", "udp"]
 """What RTP comes over; empty: the source has none."""
+
+OPENING_SHARE: Final = 0.9
+"""Of `Source.open_seconds`: the verdict falls then, so that the state has it in time."""
 
 
 @dataclass(frozen=True)

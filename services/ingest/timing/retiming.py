@@ -18,6 +18,8 @@ TOLERANCE: Final = 2 * SECOND_90K
 called a jump."""
 MAX_REORDER: Final = 16
 """max_num_reorder_frames never exceeds it (H.264 A.3.1, H.265 A.4.2)."""
+MAX_AHEAD: Final = 5 * SECOND_90K
+"""A source that is further ahead of the machine's clock is timed by arrival: its clock is none of 90 kHz."""
 _MAX_COMPOSITION: Final = 5 * SECOND_90K
 _DEFAULT_INTERVAL: Final = SECOND_90K // 25
 _LEAST_STEP: Final = SECOND_90K // 1000
@@ -52,6 +54,8 @@ class Retimer:
         self._pause = 0
         self._behind = 0
         """Frames in a row that were shown before an earlier one."""
+        self._stood = 0
+        """How far frames have gone on while the source's time stood: its next step makes up for it."""
         self._wall = WallBound()
         self._waiting: list[int] = []
         """Published presentation times that have not yet been a decoding time, sorted."""
@@ -61,7 +65,7 @@ class Retimer:
         self._begin_at = at_90k
         self._wall = WallBound(window=max(WINDOW, self._pause), slack=SLACK if not self._pause else 8 * SLACK)
         self._offset = None
-        self._behind = 0
+        self._behind = self._stood = 0
         self._waiting = []
 
     def pause_between(self, pause_90k: int) -> None:
@@ -123,18 +127,24 @@ class Retimer:
 
     def _follow(self, key: int, gap: int, reordered: bool) -> bool:
         """Goes on with the source's time ``key``; False where it had to be replaced by the arrival's ``gap``."""
-        step = key - self._top
-        if 0 < step <= gap + TOLERANCE:
+        step, stood, self._stood = key - self._top, self._stood, 0
+        arrival = self._arrival + gap
+        if 0 < step <= gap + TOLERANCE and (self._pause or self._wall.skew > -MAX_AHEAD):
             self._behind = 0
+            if step > stood // 2:
+                step = max(step - stood, _LEAST_STEP if stood else 1)
             if step < SECOND_90K:
                 self._interval += (step - self._interval) // 8
-            self._anchor(key, self._top_out + self._wall.correct(step, self._top_out, self._arrival + gap, gap))
+            self._anchor(key, self._top_out + self._wall.correct(step, self._top_out, arrival, gap))
             return True
         if reordered and self._behind < MAX_REORDER:
             self._behind += 1
             return True
         self._behind = 0
-        self._anchor(key, self._top_out + max(gap, _LEAST_STEP))
+        replaced = self._wall.correct(max(gap, _LEAST_STEP), self._top_out, arrival, gap)
+        if not step:
+            self._stood = stood + replaced
+        self._anchor(key, self._top_out + replaced)
         return False
 
     def _anchor(self, key: int, out: int) -> None:
@@ -158,7 +168,7 @@ class Retimer:
         """Puts its state into a ``pi_connection``; False while frames do not simply follow each other."""
         if self._begin_at is not None or self._offset is None or self._last_dts is None or self._behind:
             return False
-        if len(self._waiting) != self._reorder or not self._wall.lend(loan):
+        if self._stood or len(self._waiting) != self._reorder or not self._wall.lend(loan):
             return False
         loan.top, loan.top_out, loan.interval = self._top, self._top_out, self._interval
         loan.arrival_90k, loan.last_dts = self._arrival, self._last_dts

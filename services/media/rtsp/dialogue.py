@@ -7,7 +7,7 @@
 | DESCRIBE | OPTIONS            | choose tracks; SETUP | over                                                      |
 | SETUP    | DESCRIBE, SETUP    | next SETUP, or PLAY  | 461: other transport; (b) other URL; sound: without; over |
 | PLAY     | the last SETUP     | PLAYING              | 457: without Range; (b) other URL; over                   |
-| PLAYING  | PLAY               | –                    | a keep-alive that is refused: another method              |
+| PLAYING  | PLAY               | –                    | a keep-alive refused: another method; unanswered: one more |
 | OVER     | `teardown`         | –                    | –                                                         |
 
 (b) is for the statuses of `_TRY_ANOTHER_URL`. "Over" means that `end` holds the verdict; the caller tears down.
@@ -23,6 +23,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import partial
 from typing import Final, NamedTuple
 
 from services.media.rtsp.addresses import RtspAddress, RtspAddressError, base_path, control_urls, redirected
@@ -150,6 +151,9 @@ class DialogueWishes:
         return bool(self.username or self.password)
 
 
+_BEYOND_OPTIONS: Final = frozenset((DialogueState.DESCRIBE, DialogueState.SETUP, DialogueState.PLAY))
+
+
 class RtspDialogue:
     """Speaks to one server until it plays. Times are seconds of any clock that does not go back."""
 
@@ -193,6 +197,8 @@ class RtspDialogue:
         self._session = ""
         self._session_seconds = SESSION_SECONDS
         self._keep_alives = list(_KEEP_ALIVE_METHODS)
+        self._unanswered: set[str] = set()
+        """Of them."""
         self._sent_at = 0.0
         self._now = 0.0
 
@@ -302,6 +308,8 @@ class RtspDialogue:
         number = int(text[:9]) if text.isascii() and text.isdigit() else -1
         # Some servers leave the number out or answer with one of their own: they answer in order.
         exchange = self._exchanges.pop(number, None) or self._exchanges.pop(next(iter(self._exchanges)))
+        if exchange.method == "OPTIONS" and self.state in _BEYOND_OPTIONS:
+            return  # it came late; what was asked since is answered, too, and a nonce of an older answer may be void
         if response.status == 401:
             self._challenged(exchange, response)
         elif response.status // 100 == 3 and exchange.method in ("OPTIONS", "DESCRIBE", "SETUP", "PLAY"):
@@ -545,10 +553,16 @@ class RtspDialogue:
             self._keep_alives.sort(key=lambda method: method not in self._public and method != "OPTIONS")
 
     def _keep_alive(self) -> None:
-        method = self._keep_alives[0]
-        self._send(method, self._play_url(), [], lambda response: self._kept_alive(method, response))
+        """Asks by the first method, and beside those that were not answered by the next one."""
+        for method in list(self._keep_alives):
+            silent = method in self._unanswered
+            self._unanswered.add(method)
+            self._send(method, self._play_url(), [], partial(self._kept_alive, method))
+            if not silent:
+                return
 
     def _kept_alive(self, method: str, response: RtspResponse) -> None:
+        self._unanswered.discard(method)
         if response.status >= 400 and response.status != 454 and self._keep_alives[0] == method:
             self._keep_alives.append(self._keep_alives.pop(0))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,20 @@ def test_times_that_stand_still_are_replaced_by_arrival() -> None:
     times = run([(5000, None)] * 100)
     assert [time.pts_90k - START for time in times] == [n * FRAME for n in range(100)]
     assert [time.bad for time in times] == [False] + [True] * 99
+
+
+@pytest.mark.parametrize("together", [2, 3, 25])
+def test_times_that_stand_and_catch_up_keep_the_spacing_on_the_whole(together: int) -> None:
+    times = run([(n // together * together * FRAME, None) for n in range(2000)])
+    assert [time.pts_90k - START for time in times] == [n * FRAME for n in range(2000)]
+
+
+@pytest.mark.parametrize("pace", [4, 11])
+def test_a_clock_that_is_none_of_90_khz_is_bounded_against_the_wall(pace: int) -> None:
+    times = run([(n * FRAME * pace, None) for n in range(3000)])
+    ahead = [time.pts_90k - START - n * FRAME for n, time in enumerate(times)]
+    assert max(ahead[1500:]) - min(ahead[1500:]) < SECOND_90K
+    assert max(ahead) < 20 * SECOND_90K
 
 
 def test_a_source_without_any_times_is_timed_by_arrival_and_not_blamed() -> None:

@@ -465,6 +465,32 @@ def test_keep_alives_that_nobody_answers_go_on() -> None:
     assert server.counts["GET_PARAMETER"] >= 25
 
 
+def test_beside_a_keep_alive_that_is_not_answered_another_one_is_sent() -> None:
+    server = Server({"GET_PARAMETER": lambda *_: None})
+    client = Client(server).start()
+    server.requests.clear()
+    client.pass_seconds(62)
+    assert server.methods() == ["GET_PARAMETER", "GET_PARAMETER", "OPTIONS", "GET_PARAMETER", "OPTIONS"]
+
+
+def test_a_late_answer_to_options_is_no_verdict_on_what_was_asked_since() -> None:
+    def options(_request: RtspRequest, _count: int) -> Answer:
+        return None
+
+    def describe(request: RtspRequest, count: int) -> Answer:
+        challenge = {"www_authenticate": f'Digest realm="r", nonce="{count}"'}
+        first = request.headers.get("cseq")
+        late = refused(401, cseq=str(int(first) - 1), www_authenticate='Digest realm="r", nonce="old"')
+        if 'nonce="0"' not in request.headers.get("authorization"):
+            return [late, refused(401, **challenge)] if not count else refused(401, **challenge)
+        return ok({"Content-Base": request.url + "/"}, SDP)
+
+    server = Server({"OPTIONS": options, "DESCRIBE": describe})
+    client = Client(server, username="u", password="p").start().pass_seconds(3)
+    assert client.plays
+    assert server.counts["OPTIONS"] == 1
+
+
 def test_requests_of_the_server_are_answered() -> None:
     client = Client(Server()).start()
     for method, status in (("OPTIONS", 200), ("SET_PARAMETER", 200), ("ANNOUNCE", 200), ("RECORD", 501)):
