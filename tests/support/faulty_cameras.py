@@ -28,6 +28,7 @@ from tests.support.faulty_kinds import (
     framing,
     scripted,
     sending,
+    shuffled,
     silent,
     status,
     transported,
@@ -249,12 +250,6 @@ def doubled(found: list[RtpPacket]) -> list[RtpPacket]:
     return [packet for packet in found for _ in range(2)]
 
 
-def shuffled(found: list[RtpPacket]) -> list[RtpPacket]:
-    rng = random.Random(12)
-    order = sorted(range(1, len(found)), key=lambda at: at + rng.uniform(0, 5))
-    return [found[0], *(found[at] for at in order)]
-
-
 def restarted(found: list[RtpPacket]) -> list[RtpPacket]:
     """As an encoder that restarts: other numbers, times and sender from a keyframe on."""
     return [
@@ -468,7 +463,9 @@ _FIRST: Final[tuple[FaultyCamera, ...]] = (
         then="h264",
     ),
     FaultyCamera("duplicates", "Loss", "sends every packet twice", sending(doubled), Plays()),
-    FaultyCamera("reordered", "Loss", "sends packets in another order, five apart", sending(shuffled), Plays()),
+    FaultyCamera(
+        "reordered", "Loss", "sends packets in another order, five apart", sending(partial(shuffled, apart=5)), Plays()
+    ),
     FaultyCamera("restarts", "Loss", "goes on with another SSRC, other numbers and times", sending(restarted), Plays()),
     FaultyCamera(
         "loss-2", "Loss", "loses 2 % of its packets", sending(lossy(0.02)), Plays(damage=True, least_share=0.3)
@@ -490,7 +487,7 @@ _FIRST: Final[tuple[FaultyCamera, ...]] = (
         "udp-reordered",
         "Loss",
         "sends packets in another order, over UDP",
-        sending(shuffled),
+        sending(partial(shuffled, apart=5)),
         Plays(),
         {"transport": "udp"},
     ),

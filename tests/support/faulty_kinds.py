@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from services.contracts.models import Reason
@@ -23,6 +24,8 @@ USER: Final = "admin"
 PASSWORD: Final = "p@ss word"
 VIDEO: Final = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
 SOUND_SDP: Final = "m=audio 0 RTP/AVP 0\r\na=control:track1\r\n"
+_BURST: Final = 24
+"""Packets."""
 H265_SDP: Final = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\na=control:track1\r\n"
 
 
@@ -132,6 +135,19 @@ def sending(
 
 def each(change: Callable[[RtpPacket], RtpPacket]) -> Change:
     return lambda found: [change(packet) for packet in found]
+
+
+def shuffled(found: list[RtpPacket], apart: float) -> list[RtpPacket]:
+    """In another order, packets so far from their place; they cross the borders of pictures.
+
+    They are sent in bursts without a hole between them: where a camera has no turn while a hole is open, it is a loss.
+    """
+    rng = random.Random(12)
+    sent = [found[0]]
+    for begin in range(1, len(found), _BURST):
+        order = sorted(range(begin, min(begin + _BURST, len(found))), key=lambda at: at + rng.uniform(0, apart))
+        sent += [replace(found[at], picture=found[begin].picture) for at in order]
+    return sent
 
 
 def framing(frame: Callable[[ScriptedCamera, int, bytes], bytes]) -> Callable[[], ScriptedCamera]:

@@ -21,6 +21,7 @@ from tests.support.faulty_kinds import (
     Section,
     guarded,
     scripted,
+    shuffled,
     silent,
     status,
     with_password,
@@ -242,12 +243,6 @@ def doubled(found: list[RtpPacket], _codec: Codec) -> list[RtpPacket]:
     return [packet for packet in found for _ in range(2)]
 
 
-def shuffled(found: list[RtpPacket], _codec: Codec) -> list[RtpPacket]:
-    rng = random.Random(12)
-    order = sorted(range(1, len(found)), key=lambda at: at + rng.uniform(0, 4))
-    return [found[0], *(found[at] for at in order)]
-
-
 def restarted(found: list[RtpPacket], _codec: Codec) -> list[RtpPacket]:
     return [
         packet
@@ -380,7 +375,10 @@ MEDIA: Final = (
     Media("time-leaps", "sends times that leap an hour back and ten minutes ahead", time_backwards),
     Media("time-wraps", "sends times that pass the end of their 32 bits", wrapping),
     Media("duplicates", "sends every packet twice", doubled, "Loss", already=_BOTH),
-    Media("reordered", "sends packets in another order", shuffled, "Loss", already=_BOTH),
+    Media(
+        "reordered", "sends packets in another order", lambda found, _codec: shuffled(found, apart=4), "Loss",
+        already=_BOTH,
+    ),
     Media("restarts", "goes on with another SSRC, other numbers and times", restarted, "Loss", already=_TCP),
     Media("restarts-often", "has another SSRC at each keyframe", restarted_at_every_keyframe, "Loss"),
     Media("older-session", "sends pictures of an older session after PLAY", older_session, "Loss", already=_TCP),
@@ -397,7 +395,7 @@ MEDIA: Final = (
 
 def _made(media: Media, codec: Codec) -> ScriptedCamera:
     sends = media.change(packets(codec, slices=media.slices, limit=media.limit), codec)
-    return ScriptedCamera(sends=sends, sdp=media.sdp(codec), picture_seconds=0.006)
+    return ScriptedCamera(sends=sends, sdp=media.sdp(codec))
 
 
 def _matrix() -> tuple[FaultyCamera, ...]:

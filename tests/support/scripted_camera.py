@@ -18,7 +18,7 @@ from tests.media import encoded
 
 SSRC = 0x0BADCAFE
 PICTURES = 60
-PICTURE_SECONDS = 0.012
+PICTURE_SECONDS = 0.006
 TICKS = 3600
 Codec = Literal["h264", "h265"]
 
