@@ -6,8 +6,8 @@ PYTEST := .venv/bin/python -m pytest
 # A stage ends after ten failures or its time: by then something is broken that all of its tests need.
 STAGE := $(PYTEST) --maxfail=10
 # The stages of `make test` that follow each other, each also where one before has failed: the app's tests, units, those
-# with real parts or broken disks (a module's together). Those with Chromium run beside them, one by one. Most tests wait
-# most of the time for something to start or to pass: more run at once than there are cores.
+# with real parts or that break something (a module's together). The others with Chromium run beside them, one by one.
+# Most tests wait most of the time for something to start or to pass: more run at once than there are cores.
 STAGES := test-web test-units test-parts
 
 .DEFAULT_GOAL := help
@@ -45,10 +45,10 @@ test-units:
 	@$(STAGE) --session-timeout=900 -n 4 -m 'not (integration or chaos or browser)'
 
 test-parts:
-	@$(STAGE) --session-timeout=1800 -n 4 --dist loadfile --no-loadscope-reorder -m '(integration or chaos) and not browser'
+	@$(STAGE) --session-timeout=1800 -n 4 --dist loadfile --no-loadscope-reorder -m 'chaos or integration'
 
 test-browser:
-	@$(STAGE) --session-timeout=2100 -m browser
+	@$(STAGE) --session-timeout=2100 -m 'browser and not chaos'
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint

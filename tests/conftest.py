@@ -60,7 +60,7 @@ def _in_browser(item: pytest.Item) -> bool:
 
 def _stage(item: pytest.Item) -> int:
     marks = {mark.name for mark in item.iter_markers()}
-    return 2 if "browser" in marks else 1 if marks & {"integration", "chaos"} else 0
+    return 1 if marks & {"integration", "chaos"} else 2 if "browser" in marks else 0
 
 
 def _patience_seconds(item: pytest.Item) -> float:
