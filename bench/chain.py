@@ -19,6 +19,7 @@ from bench.stack import Stack, running
 from bench.whep import Viewer
 from services.contracts import subjects
 from services.mesh.bus import Bus
+from services.mesh.media_transport import ReadRest
 from services.sim.pictures.stamp import parse
 
 COUNTED = ("ingest", "nats", "recorder", "registry", "front", "relay", "sim")
@@ -103,7 +104,7 @@ async def to_bus(stack: Stack, cameras: int, seconds: float) -> list[object]:
             delays_ms.append(time.time() * 1000 - stamp.sent_us / 1000)
 
     bus = await Bus.connect(stack.mesh(), "bench")
-    bus.rest_after_media(read_seconds=0)
+    bus.rest_after_media(read=ReadRest(0, 0))
     for number in range(1, WATCHED + 1):
         await bus.subscribe_direct(subjects.media("*", "main", f"cam-{number:03}"), take)
     await asyncio.sleep(seconds)

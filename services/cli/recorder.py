@@ -1,5 +1,6 @@
 """``pantau recorder``."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -37,5 +38,6 @@ def recorder(processes: int | None, process: str | None, config_path: Path | Non
         sys.exit(
             lifecycle.main("recorder", config.mesh, lambda service: parent.run(service, settings, count, config.path))
         )
+    gc.set_threshold(*lifecycle.SELDOM)
     share = Share.parse(process) if process is not None else WHOLE
     sys.exit(lifecycle.main("recorder", config.mesh, lambda service: app.run(service, settings, archive, share)))

@@ -10,6 +10,7 @@ extradata of AAC is its AudioSpecificConfig; of G.711 four bytes of sample rate 
 they are 8 kHz and one.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from struct import Struct
 from struct import error as struct_error
@@ -180,6 +181,90 @@ def decode(message: bytes) -> AccessUnit:
         raise FrameError(f"not an access-unit message: {error}") from error
 
 
+class PictureRun:
+    """Pictures of a codec and an epoch that follow each other, by column. None is a keyframe or begins a run.
+
+    A tenth of what an `AccessUnit` of each would cost, and their payloads are not copied.
+    """
+
+    __slots__ = ("capture_us", "dts_90k", "epoch", "first", "flags", "messages", "payloads", "pts_90k")
+
+    def __init__(
+        self,
+        messages: Sequence[bytes],
+        payloads: Sequence[memoryview],
+        epoch: int,
+        first: int,
+        flags: Sequence[int],
+        pts_90k: Sequence[int],
+        dts_90k: Sequence[int],
+        capture_us: Sequence[int],
+    ) -> None:
+        self.messages = messages
+        self.payloads = payloads
+        self.epoch = epoch
+        self.first = first
+        """Sequence of the first picture."""
+        self.flags = flags
+        self.pts_90k = pts_90k
+        self.dts_90k = dts_90k
+        self.capture_us = capture_us
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def order(self, at: int) -> tuple[int, int]:
+        """As `AccessUnit.order`, of the picture at that place; -1 is the one before the first."""
+        return self.epoch, self.first + at
+
+    def unit(self, at: int) -> AccessUnit:
+        """The picture at that place."""
+        return decode(self.messages[at])
+
+    def behind(self, count: int) -> "PictureRun":
+        """It without its first ``count`` pictures."""
+        columns = (self.flags, self.pts_90k, self.dts_90k, self.capture_us)
+        rest = (column[count:] for column in columns)
+        return PictureRun(self.messages[count:], self.payloads[count:], self.epoch, self.first + count, *rest)
+
+    @property
+    def damaged(self) -> Sequence[bool]:
+        """As `AccessUnit.damaged`, of each."""
+        return [flags & _DAMAGED != 0 for flags in self.flags]
+
+
+# What _HEAD and _PAYLOAD_HEAD hold together, without the type bytes, where there is no extradata.
+_PICTURE: Final = Struct(">BxBxBxBxIxQxqxqxqxIxBxHBI")
+
+
+def decode_run(messages: Sequence[bytes]) -> PictureRun | None:
+    """The pictures in ``messages``, of which each is as `begins_nothing` wants it; at least one.
+
+    None where they do not follow each other, where `decode` would refuse one, and where one has extradata.
+    """
+    try:
+        columns = list(zip(*map(_PICTURE.unpack_from, messages), strict=True))
+    except struct_error:
+        return None
+    arrays, versions, flags, codecs, epochs, sequences, pts, dts, capture, _, clocks, extras, kinds, lengths = columns
+    count, first = len(messages), sequences[0]
+    if (
+        arrays.count(_ARRAY12) < count
+        or versions.count(VERSION) < count
+        or codecs.count(codecs[0]) < count
+        or epochs.count(epochs[0]) < count
+        or extras.count(0) < count
+        or kinds.count(_BIN32) < count
+        or codecs[0] not in _CODECS
+        or not _CLOCKS.keys() >= set(clocks)
+        or [*range(first, first + count)] != [*sequences]
+        or [length + HEADER_BYTES for length in lengths] != [*map(len, messages)]
+    ):
+        return None
+    payloads = [memoryview(message)[HEADER_BYTES:] for message in messages]
+    return PictureRun(messages, payloads, epochs[0], first, flags, pts, dts, capture)
+
+
 _FLAGS_AT: Final = 4
 _CODEC_AT: Final = 6
 _FIRST_SOUND: Final = 16
@@ -237,6 +322,9 @@ class SequenceTracker:
         self._epoch, self._sequence = unit.order
         return True
 
-    def accept_up_to(self, unit: AccessUnit) -> None:
-        """Frames came of which each follows the one before, the first of them the last that was accepted."""
-        self._epoch, self._sequence = unit.order
+    def accept_up_to(self, order: tuple[int, int]) -> None:
+        """Frames came of which each follows the one before, the first of them the last that was accepted.
+
+        ``order``: of the last of them.
+        """
+        self._epoch, self._sequence = order

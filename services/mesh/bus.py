@@ -15,7 +15,7 @@ from services.contracts.bus_rights import BusRole, inbox_prefix
 from services.contracts.errors import NobodyThereError, UnavailableError
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
-from services.mesh.media_transport import REST_SECONDS, Take
+from services.mesh.media_transport import READ_REST, ReadRest, Take
 from services.mesh.metrics import counter, gauge
 from services.mesh.nats_claims import read_claims
 from services.mesh.nats_client import NatsClient
@@ -269,10 +269,10 @@ class Bus:
         """All of a turn is done: rests behind what `publish_media_lines` wrote in it (`rest_after_media`)."""
         self.client.rest()
 
-    def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
+    def rest_after_media(self, *, read: ReadRest = READ_REST, write_seconds: float = 0.0) -> None:
         """How long media may wait here, so that what comes meanwhile is handled together: a wake-up costs more than a
         frame. After a read only the connection rests, after a write the whole process."""
-        self.client.rest_after_media(read_seconds=read_seconds, write_seconds=write_seconds)
+        self.client.rest_after_media(read=read, write_seconds=write_seconds)
 
     async def subscribe(
         self, subject: str, handler: Handler, *, queue: str = "", pending_bytes: int = PENDING_IN_BYTES

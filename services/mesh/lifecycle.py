@@ -39,6 +39,12 @@ EXIT_REFUSED: Final = 78
 supervisor need not restart it before somebody has changed that."""
 
 
+SELDOM: Final = (50_000, 20, 50)
+"""For ``gc.set_threshold``, where many objects live long and hold no cycles. What a registry knows of 10,000 cameras is
+half a million; with Python's thresholds the collector takes half of the leader's CPU time. Of a recorder's own it takes
+a tenth, for the pictures that wait for the end of their fragment."""
+
+
 @dataclass
 class Service:
     """The parts that every running service has."""

@@ -9,7 +9,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 from urllib.parse import ParseResult
 
 from nats.aio.transport import Transport
@@ -18,9 +18,6 @@ from services.mesh.log import get_logger
 
 log = get_logger()
 
-REST_SECONDS: Final = 0.003
-"""After media was read, reading rests for so long, and what came meanwhile is read together. Each wake-up finds cold
-caches, which cost more than handling a frame; fewer wake-ups cost less."""
 BUFFER_BYTES: Final = 512 * 1024
 """What is received at once at most. Pages that no data reaches cost no memory."""
 LEAST_ROOM_BYTES: Final = 64 * 1024
@@ -32,6 +29,21 @@ _CRLF: Final = b"\r\n"
 _MESSAGES: Final = (b"MSG ", b"HMSG ")
 
 Take = Callable[[bytes], None]
+
+
+class ReadRest(NamedTuple):
+    """After media was read, reading rests, and what came meanwhile is read together.
+
+    Each wake-up finds cold caches, which cost more than handling a frame; fewer wake-ups cost less.
+    """
+
+    seconds: float = 0.003
+    within_seconds: float = 0.003
+    """It rests only where the read of media before was no longer ago. Where this is as long as the rest, every second
+    read is at once: the first after a rest."""
+
+
+READ_REST: Final = ReadRest()
 
 
 def give(take: Take, payload: bytes) -> None:
@@ -135,13 +147,13 @@ class MediaSplitter:
 class MediaTransport(Transport):
     """One connection over TCP, with TLS or without. A new one is made for each attempt to connect."""
 
-    def __init__(self, takes: Mapping[bytes, Take], rest_seconds: float = REST_SECONDS) -> None:
-        """``takes`` as for `MediaSplitter`; ``rest_seconds`` as `REST_SECONDS`."""
+    def __init__(self, takes: Mapping[bytes, Take], rest: ReadRest = READ_REST) -> None:
+        """``takes`` as for `MediaSplitter`."""
         self.reads = 0
         """Grows whenever something was read."""
         self.wire: asyncio.Transport | None = None
         """None before it is connected."""
-        self.rest_seconds = rest_seconds
+        self.rest = rest
         self._splitter = MediaSplitter(takes, self._take_other)
         self._protocol = _Protocol(self)
         self._others: list[bytes] = []
@@ -255,9 +267,9 @@ class MediaTransport(Transport):
         if media:
             now, before = time.monotonic(), self._read_at
             self._read_at = now
-            if now - before <= self.rest_seconds:
+            if now - before <= self.rest.within_seconds:
                 self.wire.pause_reading()
-                self._resting = asyncio.get_running_loop().call_later(self.rest_seconds, self._rested)
+                self._resting = asyncio.get_running_loop().call_later(self.rest.seconds, self._rested)
         if self._others_bytes > MAX_OTHER_BYTES:
             self.wire.pause_reading()
         elif count == self._room_bytes and self._resting is None:

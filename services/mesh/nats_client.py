@@ -19,7 +19,7 @@ from nats.protocol.command import pub_cmd
 from nats.protocol.parser import Parser
 
 from services.mesh.lean import give_websockets
-from services.mesh.media_transport import REST_SECONDS, MediaTransport, Take, give
+from services.mesh.media_transport import READ_REST, MediaTransport, ReadRest, Take, give
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 from services.mesh.nkeys import Creds, NKey
 
@@ -53,7 +53,7 @@ class NatsClient(Client):
         self._key: NKey | None = None
         self._takes: dict[bytes, Take] = {}
         """By subscription id as the wire has it."""
-        self._read_rest_seconds = REST_SECONDS
+        self._read_rest = READ_REST
         self._media = MediaWriter(self._wire)
         self._left_at: dict[str, float] = {}
         """Address → when it was left or tried last, by `time.monotonic`."""
@@ -126,12 +126,12 @@ class NatsClient(Client):
         """Rests behind the lines that were written in a turn, now that all of it is done."""
         self._media.rest()
 
-    def rest_after_media(self, *, read_seconds: float = REST_SECONDS, write_seconds: float = 0.0) -> None:
-        """See `media_transport.REST_SECONDS` and `MediaWriter.rest_seconds`."""
-        self._read_rest_seconds = read_seconds
+    def rest_after_media(self, *, read: ReadRest = READ_REST, write_seconds: float = 0.0) -> None:
+        """See `media_transport.ReadRest` and `MediaWriter.rest_seconds`."""
+        self._read_rest = read
         self._media.rest_seconds = write_seconds
         if isinstance(self._transport, MediaTransport):
-            self._transport.rest_seconds = read_seconds
+            self._transport.rest = read
 
     def _publish_by_flusher(self, command: bytes) -> bool:
         """As `MediaWriter.publish`, through nats-py's pending list: a WebSocket has no transport to write to."""
@@ -207,7 +207,7 @@ class NatsClient(Client):
             await super()._connect_to_server(s)
             return
         s.last_attempt = time.monotonic()
-        transport = self._transport = MediaTransport(self._takes, self._read_rest_seconds)
+        transport = self._transport = MediaTransport(self._takes, self._read_rest)
         await transport.connect(s.uri, 0, self.options["connect_timeout"])
 
     @property

@@ -14,6 +14,7 @@ from services.mesh.event_stream import EventOutbox
 from services.mesh.leases import Lease, new_incarnation
 from services.mesh.lifecycle import Service, default_worker
 from services.mesh.log import get_logger
+from services.mesh.media_transport import ReadRest
 from services.mesh.metrics import counter
 from services.mesh.states import StateMirror
 from services.recorder.archive.archive import Archive, NoArchive
@@ -50,7 +51,7 @@ _segments = counter("recorder_segments", "Segments closed")
 _written = counter("recorder_written_bytes", "Bytes of closed segments")
 
 
-READ_REST_SECONDS: Final = 0.03
+READ_REST: Final = ReadRest(seconds=0.03, within_seconds=0.1)
 """Nobody waits for what is recorded, so that more frames are read at once than where they are watched."""
 
 
@@ -98,7 +99,7 @@ class Recorder:
     async def run(self) -> None:
         """Works until the service is to stop."""
         service, bus = self.service, self.service.bus
-        bus.rest_after_media(read_seconds=READ_REST_SECONDS)
+        bus.rest_after_media(read=READ_REST)
         alone = self.share.of == 1
         locks = [fd for directory in self.directories if alone and (fd := self._lock(directory)) is not None]
         await self.disks.open()

@@ -17,6 +17,7 @@ from services.contracts.frames import (
     FrameError,
     SequenceTracker,
     decode,
+    decode_run,
     encode,
 )
 
@@ -140,6 +141,48 @@ def test_every_lost_frame_is_counted_and_no_hole_before_a_new_run_is() -> None:
     assert tracker.accept(frame._replace(epoch=8, sequence=0))
     assert not tracker.accept(frame._replace(epoch=7, sequence=91))
     assert tracker.lost == 3
+
+
+@given(st.integers(1, 9), units, st.none() | st.tuples(units, st.booleans()), st.data())
+def test_a_run_is_what_each_of_its_messages_says_and_is_none_where_one_does_not_follow(
+    count: int, like: AccessUnit, other: tuple[AccessUnit, bool] | None, data: st.DataObject
+) -> None:
+    first = like._replace(codec=Codec.HEVC, flags=Flags.DAMAGED, extradata=b"", sequence=min(like.sequence, 2**64 - 9))
+    run_of = [first._replace(sequence=first.sequence + at, pts_90k=like.pts_90k // (at + 1)) for at in range(count)]
+    messages = [encode(unit) for unit in run_of]
+    if other is not None:
+        unit, cut = other
+        messages.insert(data.draw(st.integers(0, count)), encode(unit)[: -1 if cut else None])
+    run = decode_run(messages)
+    if other is None:
+        assert run is not None
+    if run is not None:
+        each = [decode(message) for message in messages]
+        assert [run.unit(at) for at in range(len(run))] == each
+        assert [run.order(at) for at in range(len(run))] == [unit.order for unit in each]
+        assert all(run.epoch == unit.epoch and unit.codec is each[0].codec for unit in each)
+        payloads = map(bytes, run.payloads)
+        columns = zip(run.pts_90k, run.dts_90k, run.capture_us, payloads, run.damaged, strict=True)
+        assert list(columns) == [
+            (unit.pts_90k, unit.dts_90k, unit.capture_us, unit.payload, unit.damaged) for unit in each
+        ]
+        assert len(run.behind(1)) == len(run) - 1
+        assert all(run.behind(1).order(at) == run.order(at + 1) for at in range(len(run) - 1))
+
+
+def test_messages_of_another_length_version_or_kind_are_no_run() -> None:
+    picture = encode(KEYFRAME._replace(flags=Flags.NONE))
+    assert decode_run([picture]) is not None
+    for broken in (
+        picture + b"\0",
+        picture[:-1],
+        picture[:40],
+        b"\x9d" + picture[1:],
+        picture[:2] + b"\2" + picture[3:],
+    ):
+        assert decode_run([broken]) is None
+    for at, value in ((6, 9), (54, 7), (57, 1), (58, 0xC4)):  # codec, clock, length of the extradata, bin 32
+        assert decode_run([picture[:at] + bytes((value,)) + picture[at + 1 :]]) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30))))

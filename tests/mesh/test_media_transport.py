@@ -13,9 +13,10 @@ from services.mesh.media_transport import (
     BUFFER_BYTES,
     MAX_LINE_BYTES,
     MAX_OTHER_BYTES,
-    REST_SECONDS,
+    READ_REST,
     MediaSplitter,
     MediaTransport,
+    ReadRest,
     Take,
 )
 from tests.eventually import eventually
@@ -112,7 +113,7 @@ def test_an_error_of_one_taker_stops_no_other() -> None:
 
 @asynccontextmanager
 async def connected(
-    takes: dict[bytes, Take], rest_seconds: float = REST_SECONDS
+    takes: dict[bytes, Take], rest: ReadRest = READ_REST
 ) -> AsyncIterator[tuple[MediaTransport, asyncio.StreamWriter]]:
     """A transport, and the server's side of its connection, which has said ``INFO {}`` as soon as it was there."""
     accepted: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
@@ -122,7 +123,7 @@ async def connected(
         accepted.set_result(writer)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    transport = MediaTransport(takes, rest_seconds)
+    transport = MediaTransport(takes, rest)
     assert not transport
     port = server.sockets[0].getsockname()[1]
     await transport.connect(urlparse(f"nats://127.0.0.1:{port}"), 0, 60)
@@ -182,7 +183,7 @@ async def test_nothing_more_is_read_while_nats_py_takes_nothing() -> None:
 
 async def test_media_that_comes_quickly_is_read_together_and_none_is_lost() -> None:
     taken: list[bytes] = []
-    async with connected({b"1": taken.append}, rest_seconds=0.3) as (transport, writer):
+    async with connected({b"1": taken.append}, rest=ReadRest(0.3, 0.3)) as (transport, writer):
         for number in range(50):
             writer.write(message(1, b"%d" % number))
             await asyncio.sleep(0.0002)
@@ -206,6 +207,26 @@ class Wire(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.calls.append("resume")
+
+
+@pytest.mark.parametrize(("within_seconds", "then"), [(1000.0, "pause"), (0.0, "resume")])
+async def test_it_rests_right_after_a_rest_where_media_came_not_long_ago(within_seconds: float, then: str) -> None:
+    wire, transport = Wire(), MediaTransport({b"1": lambda _: None}, ReadRest(0.001, 1000.0))
+    transport.made(wire)
+
+    def read() -> None:
+        data = message(1, b"x")
+        transport.room()[: len(data)] = data
+        transport.received(len(data))
+
+    read()
+    assert not wire.calls  # of media that comes seldom each is read at once
+    read()
+    assert wire.calls == ["pause"]
+    await eventually(lambda: wire.calls == ["pause", "resume"])
+    transport.rest = ReadRest(0.001, within_seconds)
+    read()
+    assert wire.calls[-1] == then
 
 
 async def test_a_read_that_fills_the_buffer_lets_other_work_of_the_loop_in_before_the_next() -> None:

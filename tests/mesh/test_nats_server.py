@@ -21,12 +21,13 @@ async def test_it_comes_back_on_the_same_port_with_what_it_kept(tmp_path: Path) 
         assert server.pid != first
 
 
-def test_go_s_idle_threads_are_few_unless_somebody_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_has_few_threads_and_collects_seldom_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 16)
-    assert environment({"HOME": "/here"}) == {"HOME": "/here", "GOMAXPROCS": "4"}
-    assert environment({"GOMAXPROCS": "12"}) == {"GOMAXPROCS": "12"}
+    assert environment({"HOME": "/here"}) == {"HOME": "/here", "GOMAXPROCS": "4", "GOGC": "400"}
+    own = {"GOMAXPROCS": "12", "GOGC": "100"}
+    assert environment(own) == own
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert environment({}) == {"GOMAXPROCS": "1"}
+    assert environment({})["GOMAXPROCS"] == "1"
 
 
 async def test_a_taken_port_is_told(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ _REFERENCE_0: Final = Struct(">III")
 class Sample(NamedTuple):
     """One sample to be written."""
 
-    data: bytes
+    data: bytes | memoryview
     duration: int
     """In the track's timescale."""
     composition_offset: int = 0
@@ -79,32 +79,42 @@ class FragmentInfo(NamedTuple):
 
 
 def build(sequence_number: int, capture_us: int, runs: Sequence[TrackRun]) -> list[bytes]:
-    """A fragment without its seal, as buffers for one ``writev``: a header, then each sample's data, track after track.
+    """A fragment without its seal, as buffers for one ``writev``: a header, and the samples' data, track after track.
 
     ``capture_us`` is the capture time of the first track's first sample in presentation.
     """
     runs = [run for run in runs if run.samples]
     if not runs:
         raise Mp4Error("a fragment without samples")
-    trafs = [_traf(run, 0) for run in runs]
+    columns = [describe(run) for run in runs]
+    trafs = [_traf(run.track_id, samples) for run, samples in zip(runs, columns, strict=True)]
     moof_bytes = 8 + 16 + sum(map(len, trafs))
     data_at = moof_bytes + 8
-    trafs = []
-    for run in runs:
-        trafs.append(_traf(run, data_at))
-        data_at += sum(len(sample.data) for sample in run.samples)
+    for traf, samples in zip(trafs, columns, strict=True):
+        traf.place(data_at)
+        data_at += samples.size_bytes
     mdat_bytes = data_at - moof_bytes
     if mdat_bytes > 0xFFFFFFFF:
         raise Mp4Error("a fragment of over 4 GiB")
     head = b"".join(
         (
             producer_reference(runs[0].track_id, capture_us, runs[0].base_time + runs[0].samples[0].composition_offset),
-            box(b"moof", full_box(b"mfhd", 0, 0, _U32.pack(sequence_number)), *trafs),
+            box(b"moof", full_box(b"mfhd", 0, 0, _U32.pack(sequence_number)), *(traf.data for traf in trafs)),
             _U32.pack(mdat_bytes),
             b"mdat",
         )
     )
-    return [head, *(sample.data for run in runs for sample in run.samples)]
+    # In one piece, it is hashed and written in one call each, without the interpreter's lock.
+    return [head, b"".join([sample.data for run in runs for sample in run.samples])]
+
+
+def describe(run: TrackRun) -> Samples:
+    """What a reader will find of ``run``, with its data at 0; it has samples."""
+    data, durations, composition_offsets, keyframes, damages = zip(*run.samples, strict=True)
+    return Samples(
+        0, run.base_time, array("I", map(len, data)), array("I", durations), array("i", composition_offsets),
+        array("I", keyframes), array("I", damages),
+    )  # fmt: skip
 
 
 def link(previous: bytes, parts: Iterable[bytes]) -> bytes:
@@ -139,43 +149,61 @@ def parse_producer_reference(data: bytes) -> tuple[int, int]:
     return (seconds - NTP_EPOCH_SECONDS) * 1_000_000 - (-fraction * 1_000_000 >> 32), media_time
 
 
-def _traf(run: TrackRun, data_at: int) -> bytes:
-    samples = run.samples
-    durations = {sample.duration for sample in samples}
-    composed = any(sample.composition_offset for sample in samples)
-    flags = [(SYNC if sample.keyframe else NON_SYNC) | DAMAGED * sample.damaged for sample in samples]
-    head_flags, head = _BASE_IS_MOOF | _DEFAULT_FLAGS, [_U32.pack(run.track_id)]
-    run_flags = _DATA_OFFSET | _SIZE | (_COMPOSITION if composed else 0)
-    if len(durations) == 1:
+class _Traf:
+    """A ``traf`` box."""
+
+    def __init__(self, data: bytes, offset_at: int) -> None:
+        self.data = data
+        self._offset_at = offset_at
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def place(self, data_at: int) -> None:
+        """Its data is so far from the beginning of the ``moof``."""
+        at = self._offset_at
+        self.data = self.data[:at] + _U32.pack(data_at) + self.data[at + _U32.size :]
+
+
+def _traf(track_id: int, samples: Samples) -> _Traf:
+    count = len(samples)
+    flags = array("I", [
+        (SYNC if keyframe else NON_SYNC) | DAMAGED * damaged
+        for keyframe, damaged in zip(samples.keyframes, samples.damages, strict=True)
+    ])  # fmt: skip
+    head_flags, head = _BASE_IS_MOOF | _DEFAULT_FLAGS, [_U32.pack(track_id)]
+    run_flags = _DATA_OFFSET | _SIZE
+    columns = [samples.sizes_bytes]
+    if samples.durations.count(samples.durations[0]) == count:
         head_flags |= _DEFAULT_DURATION
-        head.append(_U32.pack(samples[0].duration))
+        head.append(_U32.pack(samples.durations[0]))
     else:
         run_flags |= _DURATION
+        columns.insert(0, samples.durations)
     head.append(_U32.pack(flags[-1]))
     first_flags = b""
-    if any(flag != flags[-1] for flag in flags[1:]):
+    if flags[1:].count(flags[-1]) < count - 1:
         run_flags |= _FLAGS
+        columns.append(flags)
     elif flags[0] != flags[-1]:
         run_flags |= _FIRST_FLAGS
         first_flags = _U32.pack(flags[0])
-    fields: list[int] = []
-    for sample, flag in zip(samples, flags, strict=True):
-        if run_flags & _DURATION:
-            fields.append(sample.duration)
-        fields.append(len(sample.data))
-        if run_flags & _FLAGS:
-            fields.append(flag)
-        if composed:
-            fields.append(sample.composition_offset & 0xFFFFFFFF)
-    return box(
+    if any(samples.composition_offsets):
+        run_flags |= _COMPOSITION
+        columns.append(array("I", samples.composition_offsets.tobytes()))
+    fields = array("I", bytes(4 * count * len(columns)))
+    for index, column in enumerate(columns):
+        fields[index :: len(columns)] = column
+    if sys.byteorder == "little":
+        fields.byteswap()
+    behind = first_flags + fields.tobytes()
+    traf = box(
         b"traf",
         full_box(b"tfhd", 0, head_flags, *head),
-        full_box(b"tfdt", 1, 0, run.base_time.to_bytes(8, "big")),
-        full_box(
-            b"trun", 1, run_flags,
-            _U32.pack(len(samples)), _U32.pack(data_at), first_flags, Struct(f">{len(fields)}I").pack(*fields),
-        ),
-    )  # fmt: skip
+        full_box(b"tfdt", 1, 0, samples.time.to_bytes(8, "big")),
+        full_box(b"trun", 1, run_flags, _U32.pack(count), _U32.pack(0), behind),
+    )
+    return _Traf(traf, len(traf) - len(behind) - _U32.size)
 
 
 def parse_moof(moof: bytes) -> FragmentInfo:

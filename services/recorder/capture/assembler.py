@@ -1,10 +1,11 @@
 """From access units to segments and fragments: pure, and the only place that decides where to cut."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from operator import sub
 from typing import Final, NamedTuple
 
-from services.contracts.frames import AccessUnit
+from services.contracts.frames import AccessUnit, PictureRun
 from services.media.mp4.fragment import Sample, TrackRun
 from services.media.mp4.tracks import VideoTrack
 from services.media.nal import BitstreamError
@@ -51,7 +52,7 @@ class _OpenSegment:
 class _WaitingPicture(NamedTuple):
     """A picture of the fragment that grows."""
 
-    data: bytes
+    data: bytes | memoryview
     dts_90k: int
     composition_90k: int
     keyframe: bool
@@ -149,53 +150,56 @@ class SegmentAssembler:
             self._departing_90k = timed.dts_90k
         return out
 
-    def add_usual(self, units: Sequence[AccessUnit], now_us: int, monotonic: float) -> int:
-        """Takes the first of ``units``, as `add_picture` takes each; returns how many: it writes nothing.
+    def add_run(self, run: PictureRun, now_us: int, monotonic: float) -> int:
+        """Takes the first pictures of ``run``, as `add_picture` takes each; returns how many: it writes nothing.
 
-        They follow the last picture and each other, and `AccessUnit.keyframe` and `AccessUnit.discontinuity` are not
-        true of any. It stops in front of one that ends the fragment, or that is to be looked at alone.
+        They follow the last picture. It stops in front of one that ends the fragment, or that is to be looked at alone.
         """
         segment, waiting = self._segment, self._waiting
-        units = units[: max(0, MAX_FRAGMENT_SAMPLES - len(waiting))]
-        size_bytes = sum([len(unit.payload) for unit in units])
-        if segment is None or not waiting or self._bytes + size_bytes >= MAX_FRAGMENT_BYTES:
+        if (
+            segment is None
+            or not waiting
+            or len(waiting) + len(run) > MAX_FRAGMENT_SAMPLES
+            or self._bytes + sum(map(len, run.payloads)) >= MAX_FRAGMENT_BYTES
+        ):
             return 0
-        placed = self._timeline.place_usual(units, now_us, waiting[0].dts_90k + self._longest_90k)
+        placed = self._timeline.place_run(run, now_us, waiting[0].dts_90k + self._longest_90k)
         if not placed:
             return 0
-        start_us, first_pts_90k, departing_90k = segment.start_us, segment.first_pts_90k, self._departing_90k
-        damaged = self.damaged
-        for unit, dts_90k in zip(units, placed, strict=False):
-            composition_90k = unit.pts_90k - unit.dts_90k
-            payload = unit.payload
-            waiting.append(
-                _WaitingPicture(payload, dts_90k, composition_90k, keyframe=False, damaged=damaged or unit.damaged)
-            )
-            self._bytes += len(payload)
-            media_us = start_us + us_from_90k(dts_90k + composition_90k - first_pts_90k)
-            if -DEPARTURE_US < unit.capture_us - media_us < DEPARTURE_US:
-                departing_90k = None
-            elif departing_90k is None:
-                departing_90k = dts_90k
-        self._departing_90k = departing_90k
+        count = len(placed)
+        compositions = list(map(sub, run.pts_90k, run.dts_90k))
+        damages = repeat(True) if self.damaged else run.damaged
+        columns = zip(run.payloads, placed, compositions, repeat(False), damages, strict=False)  # as many as `placed`
+        waiting += map(_WaitingPicture._make, columns)
+        self._bytes += sum(map(len, run.payloads[:count]))
         self._fed_at = monotonic
-        self._order = units[len(placed) - 1].order
-        return len(placed)
+        self._order = run.order(count - 1)
+        origin_us, first_pts_90k = segment.start_us, segment.first_pts_90k
+        for dts_90k, composition_90k, capture_us in zip(placed, compositions, run.capture_us, strict=False):
+            departure_us = capture_us - origin_us - us_from_90k(dts_90k + composition_90k - first_pts_90k)
+            if -DEPARTURE_US < departure_us < DEPARTURE_US:
+                self._departing_90k = None
+            elif self._departing_90k is None:
+                self._departing_90k = dts_90k
+        return count
 
     @property
     def waiting(self) -> bool:
         """Whether pictures wait for the end of their fragment."""
         return bool(self._waiting)
 
+    def is_quiet(self, monotonic: float) -> bool:
+        """Whether no picture was taken for `QUIET_SECONDS`."""
+        return monotonic - self._fed_at >= QUIET_SECONDS
+
     def tick(self, monotonic: float, *, complete: bool = True) -> list[SegmentStep]:
         """Call it about once a second: it writes the waiting samples when no picture comes.
 
         ``complete``: nothing is missing that could go on with the segment.
         """
-        quiet = monotonic - self._fed_at
-        if self._segment is None or quiet < QUIET_SECONDS:
+        if self._segment is None or not self.is_quiet(monotonic):
             return []
-        ends = quiet >= (SILENCE_SECONDS if complete else LONG_SILENCE_SECONDS)
+        ends = monotonic - self._fed_at >= (SILENCE_SECONDS if complete else LONG_SILENCE_SECONDS)
         return self.end_segment(EndReason.SILENCE) if ends else self._flush(None)
 
     def rewind(self, before: tuple[int, int] | None) -> None:

@@ -1,7 +1,7 @@
 """One camera's frames into its recording: from the bus while it is live, from ingest's keep where some are missing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from services.contracts import frames, subjects
 from services.contracts.errors import PantauError
-from services.contracts.frames import HEADER_BYTES, AccessUnit, FrameError, begins_nothing, order_of
+from services.contracts.frames import HEADER_BYTES, AccessUnit, FrameError, PictureRun, begins_nothing, order_of
 from services.contracts.keeping import KeepingError, KeptRun, PullAnswer, PullQuestion, split_messages
 from services.contracts.models import Camera, Id
 from services.contracts.recordings import GapCause
@@ -75,11 +75,9 @@ class CameraFeed:
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._waiting: list[bytes] = []
-        """Pictures from the bus that follow each other and begin nothing: they are looked at together (`catch_up`)."""
-        self._next: Order | None = None
-        """Epoch and sequence of the picture that may join them; None: none may."""
+        """Pictures from the bus that begin nothing: they are looked at together (`catch_up`)."""
         self._came = self._came_bytes = 0
-        """Frames from the bus that are not counted yet: a counter takes longer than a frame."""
+        """Frames from the bus that are not counted yet (`count_frames`): a counter takes longer than a frame."""
         self.feed = RecorderFeed(self, positions=positions, end_us=end_us, now=service.clock.monotonic())
 
     async def start(self) -> None:
@@ -109,17 +107,14 @@ class CameraFeed:
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], *, spooled: bool) -> None:
         """A worker says what it keeps of the camera; ``spooled`` as for `RecorderFeed.offered`."""
         mine = tuple(run for run in runs if run.site == self.camera.site)
-        self.catch_up()
-        self.feed.offered(worker, mine, self._clock.monotonic(), spooled=spooled)
-        self.advance()
+        came = order_of(self._waiting[-1]) if self._waiting else (-1, -1)
+        self.feed.offered(worker, mine, self._clock.monotonic(), spooled=spooled, came=came)
+        self._seek_on()
 
     def advance(self, *, expected: bool = True) -> None:
         """Moves on by time, and begins to pull where that is due. ``expected``: as for `RecorderFeed.tick`."""
         self.catch_up()
         now = self._clock.monotonic()
-        _frames.inc(self._came)
-        _bytes.inc(self._came_bytes)
-        self._came = self._came_bytes = 0
         self.feed.tick(now, expected=expected, connected=self._service.bus.connected)
         if self._task is not None or self._stopped:
             return
@@ -127,6 +122,12 @@ class CameraFeed:
             self._task = self._service.tasks.create_task(self._pull(pull), name=f"pull of {self.camera.id}")
         elif self.feed.state is FeedState.LIVE and (late := next(self.feed.late_runs(now), None)) is not None:
             self._task = self._service.tasks.create_task(self._fetch_late(*late), name=f"past of {self.camera.id}")
+
+    def take_counts(self) -> tuple[int, int]:
+        """Frames that have come since the last call, and their bytes."""
+        counts = self._came, self._came_bytes
+        self._came = self._came_bytes = 0
+        return counts
 
     def fragment_dropped(self, notice: FragmentDropped) -> None:
         """A disk did not write a fragment."""
@@ -151,8 +152,8 @@ class CameraFeed:
     def take_picture(self, unit: AccessUnit) -> None:
         self.recording.record_picture(unit, self._clock.now_us(), self._clock.monotonic())
 
-    def take_usual(self, units: Sequence[AccessUnit]) -> int:
-        return self.recording.record_usual(units, self._clock.now_us(), self._clock.monotonic())
+    def take_run(self, run: PictureRun) -> int:
+        return self.recording.record_run(run, self._clock.now_us(), self._clock.monotonic())
 
     def take_sound(self, unit: AccessUnit) -> None:
         self.recording.record_sound(unit)
@@ -167,9 +168,7 @@ class CameraFeed:
     # From the bus
 
     def _on_frame(self, message: bytes) -> None:
-        if len(message) > HEADER_BYTES and begins_nothing(message) and order_of(message) == self._next:
-            epoch, sequence = self._next
-            self._next = epoch, sequence + 1
+        if len(message) > HEADER_BYTES and begins_nothing(message):
             self._waiting.append(message)
             if len(self._waiting) >= MOST_WAITING:
                 self.catch_up()
@@ -181,7 +180,6 @@ class CameraFeed:
         if unit.codec.is_video:
             self._came += 1
             self._came_bytes += len(message)
-            self._next = unit.epoch, unit.sequence + 1
         self.feed.live(unit, self._clock.monotonic())
         self._seek_on()
 
@@ -193,15 +191,16 @@ class CameraFeed:
         waiting, self._waiting = self._waiting, []
         if not waiting or self._stopped:
             return
-        units = [unit for message in waiting if (unit := _decode(message)) is not None]
-        self._came += len(units)
-        self._came_bytes += sum(map(len, waiting))
         now = self._clock.monotonic()
-        if len(units) == len(waiting):
-            self.feed.live_usual(units, now)
+        self._came_bytes += sum(map(len, waiting))
+        if (run := frames.decode_run(waiting)) is not None:
+            self._came += len(run)
+            self.feed.live_run(run, now)
         else:
-            for unit in units:
-                self.feed.live(unit, now)
+            for message in waiting:
+                if (unit := _decode(message)) is not None:
+                    self._came += 1
+                    self.feed.live(unit, now)
         self._seek_on()
 
     def _seek_on(self) -> None:
@@ -326,6 +325,13 @@ class CameraFeed:
                 await sleep(self._clock, _BUSY_SECONDS)
         log.info("recorder.past_recorded", camera=self.camera.id, frames=late.frames, epoch=run.epoch)
         return self._late is late
+
+
+def count_frames(feeds: Iterable[CameraFeed]) -> None:
+    """Counts what has come for all of them."""
+    counts = [feed.take_counts() for feed in feeds]
+    _frames.inc(sum(count for count, _ in counts))
+    _bytes.inc(sum(size_bytes for _, size_bytes in counts))
 
 
 def _decode(data: bytes) -> AccessUnit | None:

@@ -15,7 +15,7 @@ from services.mesh.clock import sleep
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
-from services.recorder.capture.camera import MOST_PULLS, CameraFeed
+from services.recorder.capture.camera import MOST_PULLS, CameraFeed, count_frames
 from services.recorder.capture.causes import GapCauses, HoleEvidence
 from services.recorder.capture.feed import runs_by_camera
 from services.recorder.capture.gaps import GapChange
@@ -109,9 +109,11 @@ class CameraRecordings:
             for camera, feed in self.feeds.items():
                 feed.catch_up()
                 expected = f"{INGEST_PREFIX}{camera}" in assignments.entries
-                complete = service.bus.connected and feed.feed.complete(monotonic, expected=expected)
-                feed.recording.tick(now_us, monotonic, complete=complete)
+                if feed.recording.is_quiet(monotonic):
+                    complete = service.bus.connected and feed.feed.complete(monotonic, expected=expected)
+                    feed.recording.tick(now_us, monotonic, complete=complete)
                 feed.advance(expected=expected)
+            count_frames(self.feeds.values())
             _recording.set(sum(feed.recording.file is not None for feed in self.feeds.values()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):

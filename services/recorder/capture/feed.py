@@ -5,11 +5,12 @@ Pure: frames, offers and the time come in, frames to record go out, in order and
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
+from zlib import crc32
 
-from services.contracts.frames import AccessUnit, Flags
+from services.contracts.frames import AccessUnit, Flags, PictureRun
 from services.contracts.keeping import KeptRun
 from services.contracts.models import Id
 
@@ -69,9 +70,9 @@ class FrameTaker(Protocol):
     def take_picture(self, unit: AccessUnit) -> None:
         """The next picture. It may call `RecorderFeed.rewind`."""
 
-    def take_usual(self, units: Sequence[AccessUnit]) -> int:
+    def take_run(self, run: PictureRun) -> int:
         """The next pictures, each as `take_picture` takes it; returns how many of them: it stops in front of one that
-        is to be looked at alone. They follow each other, and none is a keyframe or begins a run."""
+        is to be looked at alone."""
 
     def take_sound(self, unit: AccessUnit) -> None:
         """The next frame of sound."""
@@ -144,26 +145,33 @@ class RecorderFeed:
             self._seek(now)
             self._hold(unit)
 
-    def live_usual(self, units: Sequence[AccessUnit], now: float) -> None:
-        """Pictures came over the bus, as `live` is told of each. They follow each other; none is a keyframe or begins
-        a run."""
-        at = 0
-        while at < len(units):
-            first, taken = units[at], 0
-            follows = first.epoch == self._epoch and self._follows(first)
-            if self.state is FeedState.LIVE and follows and self._shift_90k is None:
-                taken = self._taker.take_usual(units[at:])
+    def live_run(self, run: PictureRun, now: float) -> None:
+        """Pictures came over the bus, as `live` is told of each."""
+        while run:
+            taken = 0
+            if self.state is FeedState.LIVE and self._shift_90k is None and run.order(-1) == self._newest:
+                taken = self._taker.take_run(run)
             if taken:
-                self._recent.extend([(_mark(unit), unit.capture_us) for unit in units[at : at + taken]])
-                at += taken
-                self._last = units[at - 1]
-                self.positions[first.epoch] = self._last.sequence
+                self._recent.extend(zip(map(_mark, run.payloads[:taken]), run.capture_us, strict=False))
+                self._last = run.unit(taken - 1)
+                self.positions[run.epoch] = self._last.sequence
             else:
-                self.live(first, now)
-                at += 1
+                self.live(run.unit(0), now)
+            run = run.behind(taken or 1)
 
-    def offered(self, worker: Id, runs: tuple[KeptRun, ...], now: float, *, spooled: bool = True) -> None:
-        """A worker says what it keeps of the camera: nothing, where ``runs`` is empty. ``spooled``: it outlives it."""
+    def offered(
+        self,
+        worker: Id,
+        runs: tuple[KeptRun, ...],
+        now: float,
+        *,
+        spooled: bool = True,
+        came: tuple[int, int] = (-1, -1),
+    ) -> None:
+        """A worker says what it keeps of the camera: nothing, where ``runs`` is empty. ``spooled``: it outlives it.
+
+        ``came``: the newest picture that has come over the bus, where this feed was not told of it yet.
+        """
         self._offers[worker] = _Offer(runs, now, spooled)
         self._broken.pop(worker, None)
         for run in runs:
@@ -172,10 +180,10 @@ class RecorderFeed:
         if self.state is not FeedState.LIVE:
             return
         newest = max(((run.epoch, run.last) for run in runs if run.last > self._floor), default=(-1, -1))
-        before = self._behind.pop(worker, None)
-        if before is not None and self._newest < before:
+        before, known = self._behind.pop(worker, None), max(self._newest, came)
+        if before is not None and known < before:
             self._seek(now)  # it has said so a second ago, and nothing has come
-        elif newest > self._newest:
+        elif newest > known:
             self._behind[worker] = newest
 
     def pulled(self, unit: AccessUnit) -> None:
@@ -481,7 +489,7 @@ class RecorderFeed:
 
     def _is_known(self, unit: AccessUnit) -> bool:
         """Whether it was taken a moment ago, from another worker."""
-        mark = _mark(unit)
+        mark = _mark(unit.payload)
         return any(mark == other and abs(unit.capture_us - at) < SPLICE_US for other, at in self._recent)
 
     def _end_overlap(self) -> None:
@@ -519,7 +527,7 @@ class RecorderFeed:
         if self._shift_90k is not None:
             unit = self._shifted(unit, self._shift_90k)
         self._last = unit
-        self._recent.append((_mark(unit), unit.capture_us))
+        self._recent.append((_mark(unit.payload), unit.capture_us))
         self._taker.take_picture(unit)
 
     def _shifted(self, unit: AccessUnit, shift_90k: int) -> AccessUnit:
@@ -530,10 +538,9 @@ class RecorderFeed:
         return unit._replace(dts_90k=unit.dts_90k + shift_90k, pts_90k=unit.pts_90k + shift_90k)
 
 
-def _mark(unit: AccessUnit) -> int:
+def _mark(payload: bytes | memoryview) -> int:
     """Tells a picture from others of the last seconds: its length, its first slice's header, and its end."""
-    payload = unit.payload
-    return hash((len(payload), payload[:64], payload[-32:]))
+    return crc32(payload[-32:], crc32(payload[:64], len(payload)))
 
 
 def runs_by_camera(runs: Iterable[KeptRun]) -> dict[Id, tuple[KeptRun, ...]]:

@@ -1,10 +1,10 @@
 """One stream's recording: access units in, fragments to a disk, gaps noticed. No bus, no threads of its own."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
-from services.contracts.frames import AccessUnit, SequenceTracker
+from services.contracts.frames import AccessUnit, PictureRun, SequenceTracker
 from services.contracts.recordings import MIN_GAP_US, GapCause
 from services.recorder.capture.assembler import SegmentAssembler
 from services.recorder.capture.causes import HoleEvidence
@@ -144,23 +144,20 @@ class StreamRecording:
         self._carry_out(self.assembler.add_picture(unit, now_us, monotonic))
         self._tell()
 
-    def record_usual(self, units: Sequence[AccessUnit], now_us: int, monotonic: float) -> int:
-        """Records the first of ``units``, as `record_picture` does each; returns how many.
+    def record_run(self, run: PictureRun, now_us: int, monotonic: float) -> int:
+        """Records the first pictures of ``run``, as `record_picture` does each; returns how many.
 
-        They follow each other, and none is a keyframe or begins a run. It stops in front of one that is to be looked
-        at alone.
+        It stops in front of one that is to be looked at alone.
         """
-        first, before = units[0], self._last_order
-        if before != (first.epoch, first.sequence - 1) or not self.mid_file:
+        if self._last_order != run.order(-1) or not self.mid_file:
             return 0
-        taken = self.assembler.add_usual(units, now_us, monotonic)
+        taken = self.assembler.add_run(run, now_us, monotonic)
         if taken:
-            last = units[taken - 1]
-            self._video.accept_up_to(last)
+            self._last_order = run.order(taken - 1)
+            self._last_capture_us = run.capture_us[taken - 1]
+            self._video.accept_up_to(self._last_order)
             self.frames += taken
             self._seen = _FOLLOWS
-            self._last_capture_us = last.capture_us
-            self._last_order = last.order
         return taken
 
     def record_sound(self, unit: AccessUnit) -> None:
@@ -182,6 +179,10 @@ class StreamRecording:
             self._seen = self._seen._replace(
                 follows=self._seen.follows and follows, new_epoch=self._seen.new_epoch or new_epoch
             )
+
+    def is_quiet(self, monotonic: float) -> bool:
+        """Whether `tick` has something to look at: no picture came for a while."""
+        return self.assembler.is_quiet(monotonic)
 
     def tick(self, now_us: int, monotonic: float, *, complete: bool = True) -> None:
         """Writes what waits when no pictures come; notices gaps that last. ``complete``: as for the assembler."""

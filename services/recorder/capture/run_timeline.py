@@ -4,10 +4,12 @@ Ingest re-times: within a run its decoding times grow strictly and go as fast as
 they are taken as they are, but for a camera whose time stamps run at another speed than time.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from operator import sub
 from typing import Final, NamedTuple
 
-from services.contracts.frames import AccessUnit
+from services.contracts.frames import AccessUnit, PictureRun
 from services.media.time import SECOND_90K, us_to_90k
 
 MAX_STEP_90K: Final = 3600 * SECOND_90K
@@ -38,7 +40,8 @@ class RunTimeline:
         """The usual time between two pictures, as seen so far."""
         self.by_capture = False
         """Set where the camera's time stamps run at another speed than time: capture times are used instead."""
-        self._last: AccessUnit | None = None
+        self._last_dts_90k: int | None = None
+        """The last picture's, as it came."""
         self._last_capture_us = 0
         self._dts_90k = 0
 
@@ -49,14 +52,13 @@ class RunTimeline:
 
     def continues(self, unit: AccessUnit) -> bool:
         """Whether ``unit`` can belong to this run. Where not, the message with which another run began was lost."""
-        return self._last is None or 0 < unit.dts_90k - self._last.dts_90k <= MAX_STEP_90K
+        return self._last_dts_90k is None or 0 < unit.dts_90k - self._last_dts_90k <= MAX_STEP_90K
 
     def place(self, unit: AccessUnit, now_us: int) -> TimedUnit:
         """Places ``unit``, which `continues` the run; ``now_us`` is the recorder's clock."""
         capture_us = unit.capture_us if abs(unit.capture_us - now_us) <= MAX_CAPTURE_ERROR_US else now_us
-        last = self._last
-        if last is not None:
-            step = unit.dts_90k - last.dts_90k
+        if self._last_dts_90k is not None:
+            step = unit.dts_90k - self._last_dts_90k
             if self.by_capture:
                 step = us_to_90k(capture_us - self._last_capture_us)
                 if not 0 < step <= _MAX_CAPTURE_STEP_90K:
@@ -64,7 +66,7 @@ class RunTimeline:
             else:
                 self.duration_90k += (min(step, SECOND_90K) - self.duration_90k) // 8
             self._dts_90k += max(step, 1)
-        self._last, self._last_capture_us = unit, capture_us
+        self._last_dts_90k, self._last_capture_us = unit.dts_90k, capture_us
         return TimedUnit(
             self._dts_90k,
             self._dts_90k + unit.pts_90k - unit.dts_90k,
@@ -72,31 +74,30 @@ class RunTimeline:
             retimed=self.by_capture or capture_us != unit.capture_us,
         )
 
-    def place_usual(self, units: Sequence[AccessUnit], now_us: int, until_90k: int) -> list[int]:
-        """Decoding times of the first of ``units``, as `place` gives them; as many as lie before ``until_90k``.
+    def place_run(self, run: PictureRun, now_us: int, until_90k: int) -> Sequence[int]:
+        """Decoding times of the first pictures of ``run``, as `place` gives them: of those before ``until_90k``.
 
-        It stops in front of a picture that does not continue the run, or of which a time was to be replaced.
+        Of none where one does not continue the run of before, or has a time that was to be replaced.
         """
-        last, dts_90k, duration_90k = self._last, self._dts_90k, self.duration_90k
-        placed: list[int] = []
-        if last is None or self.by_capture:
-            return placed
-        before_90k = last.dts_90k
-        for unit in units:
-            step = unit.dts_90k - before_90k
-            if (
-                not 0 < step <= MAX_STEP_90K
-                or dts_90k + step >= until_90k
-                or not 0 <= unit.pts_90k - unit.dts_90k <= MAX_COMPOSITION_90K
-                or abs(unit.capture_us - now_us) > MAX_CAPTURE_ERROR_US
-            ):
-                break
-            duration_90k += (min(step, SECOND_90K) - duration_90k) // 8
-            dts_90k += step
-            before_90k = unit.dts_90k
-            placed.append(dts_90k)
+        before_90k = self._last_dts_90k
+        if before_90k is None or self.by_capture:
+            return ()
+        steps = list(map(sub, run.dts_90k, (before_90k, *run.dts_90k)))
+        compositions = list(map(sub, run.pts_90k, run.dts_90k))
+        if (
+            not 0 < min(steps) <= max(steps) <= MAX_STEP_90K
+            or not 0 <= min(compositions) <= max(compositions) <= MAX_COMPOSITION_90K
+            or min(run.capture_us) < now_us - MAX_CAPTURE_ERROR_US
+            or max(run.capture_us) > now_us + MAX_CAPTURE_ERROR_US
+        ):
+            return ()
+        shift_90k = self._dts_90k - before_90k
+        count = bisect_left(run.dts_90k, until_90k - shift_90k)
+        placed = [dts_90k + shift_90k for dts_90k in run.dts_90k[:count]]
         if placed:
-            self._last = units[len(placed) - 1]
-            self._last_capture_us = self._last.capture_us
-            self._dts_90k, self.duration_90k = dts_90k, duration_90k
+            duration_90k = self.duration_90k
+            for step in steps[:count]:
+                duration_90k += (min(step, SECOND_90K) - duration_90k) // 8
+            self.duration_90k, self._dts_90k = duration_90k, placed[-1]
+            self._last_dts_90k, self._last_capture_us = run.dts_90k[count - 1], run.capture_us[count - 1]
         return placed

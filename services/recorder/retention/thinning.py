@@ -109,15 +109,16 @@ def _keyframes(fragments: Iterable[Fragment], tally: GopTally) -> tuple[list[_Ke
     found: list[_Kept] = []
     end, link = 0, b""
     for item in fragments:
-        pictures = item.info.runs.get(VIDEO_ID, ())
-        tally.add(item.offset, iter(pictures))
+        link = item.link
+        if (pictures := item.info.runs.get(VIDEO_ID)) is None:
+            continue
+        tally.add(item.offset, pictures)
         for picture in pictures:
             if picture.keyframe:
                 shown = picture.time + picture.composition_offset
                 capture_us = item.capture_us + us_from_90k(shown - item.media_time)
                 found.append(_Kept(item.moof_offset + picture.offset, picture, capture_us))
         end = max([end, *(picture.time + picture.duration for picture in pictures[-1:])])
-        link = item.link
     return found, end, link
 
 

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
+from operator import mul
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
@@ -10,7 +12,7 @@ from services.contracts.evidence.statement import Statement
 from services.media.mp4 import reader
 from services.media.mp4.boxes import Mp4Error
 from services.media.mp4.reader import Fragment, Opening, ReadAt
-from services.media.mp4.samples import SampleInfo
+from services.media.mp4.samples import Samples
 from services.media.mp4.tracks import AudioTrack, VideoTrack
 from services.media.time import us_from_90k
 from services.recorder.storage import gops, proof
@@ -126,36 +128,34 @@ class GopTally:
         """From the first picture to the end of the last."""
         return us_from_90k(self._end_90k - self._begin_90k)
 
-    def add(self, fragment_offset: int, samples: Iterator[SampleInfo]) -> None:
+    def add(self, fragment_offset: int, samples: Samples) -> None:
         """A fragment's pictures."""
-        frames = other_bytes = damaged_90k = 0  # of the last GOP, and not in it yet
+        if not samples:
+            return
+        if self._first_pts is None:
+            self._first_pts, self._begin_90k = samples.time + samples.composition_offsets[0], samples.time
+        begins_90k = list(accumulate(samples.durations, initial=samples.time))
+        self.frames += len(samples)
+        self._end_90k = max(self._end_90k, begins_90k[-1])
+        keys = [at for at, keyframe in enumerate(samples.keyframes) if keyframe]
+        if self.gops and keys[:1] != [0]:
+            self._go_on(samples[: keys[0] if keys else len(samples)])
+        for at, end in pairwise([*keys, len(samples)]):
+            pts = begins_90k[at] + samples.composition_offsets[at]
+            time = max(pts - self._first_pts, self.gops[-1].time_90k if self.gops else 0)
+            damaged_90k = samples.durations[at] * samples.damages[at]
+            self.gops.append(Gop(time, fragment_offset, samples.sizes_bytes[at], 0, 1, damaged_90k))
+            self._go_on(samples[at + 1 : end])
 
-        def complete_gop() -> None:
-            if self.gops:
-                gop = self.gops[-1]
-                self.gops[-1] = gop._replace(
-                    other_bytes=gop.other_bytes + other_bytes,
-                    frames=gop.frames + frames,
-                    damaged_90k=gop.damaged_90k + damaged_90k,
-                )
-
-        for _, size_bytes, begin_90k, duration, composition_offset, keyframe, damaged in samples:
-            if self._first_pts is None:
-                self._first_pts, self._begin_90k = begin_90k + composition_offset, begin_90k
-            self.frames += 1
-            self._end_90k = max(self._end_90k, begin_90k + duration)
-            if keyframe:
-                complete_gop()
-                frames = other_bytes = damaged_90k = 0
-                pts = begin_90k + composition_offset
-                time = max(pts - self._first_pts, self.gops[-1].time_90k if self.gops else 0)
-                self.gops.append(Gop(time, fragment_offset, size_bytes, 0, 1))
-            else:
-                frames += 1
-                other_bytes += size_bytes
-            if damaged:
-                damaged_90k += duration
-        complete_gop()
+    def _go_on(self, samples: Samples) -> None:
+        """More pictures of the last GOP."""
+        gop = self.gops[-1]
+        damaged_90k = sum(map(mul, samples.durations, samples.damages)) if any(samples.damages) else 0
+        self.gops[-1] = gop._replace(
+            other_bytes=gop.other_bytes + samples.size_bytes,
+            frames=gop.frames + len(samples),
+            damaged_90k=gop.damaged_90k + damaged_90k,
+        )
 
 
 def _describe(
@@ -168,10 +168,10 @@ def _describe(
     tally = GopTally()
     end, links, captured_us, start_us = opening.end, list[bytes](), list[int](), 0
     for fragment in fragments:
-        pictures = fragment.info.runs.get(VIDEO_ID, ())
         if not links:
             start_us = fragment.capture_us
-        tally.add(fragment.offset, iter(pictures))
+        if (pictures := fragment.info.runs.get(VIDEO_ID)) is not None:
+            tally.add(fragment.offset, pictures)
         end = fragment.end
         links.append(fragment.link)
         captured_us.append(fragment.capture_us)

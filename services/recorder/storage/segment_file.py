@@ -6,8 +6,6 @@ from pathlib import Path
 
 from services import __version__
 from services.media.mp4 import fragment, movie
-from services.media.mp4.fragment import Sample, TrackRun
-from services.media.mp4.samples import SampleInfo
 from services.media.mp4.tracks import Track
 from services.recorder.storage import gops, orders
 from services.recorder.storage.files import Files, append_whole, write_all
@@ -131,7 +129,7 @@ class SegmentFile:
         except OSError:
             files.truncate(self.fd, self.sealed_bytes)
             raise
-        self.tally.add(self.sealed_bytes, iter(_described(new.video)))
+        self.tally.add(self.sealed_bytes, fragment.describe(new.video))
         self.links.append(link)
         self.totals.append(total)
         self.orders.append(new.order)
@@ -171,18 +169,3 @@ class SegmentFile:
             self.link, Signing.SIGNED if self.proof else Signing.NEVER,
         )  # fmt: skip
         return segment, gops.pack(self.tally.gops)
-
-
-def _described(run: TrackRun) -> list[SampleInfo]:
-    described: list[SampleInfo] = []
-    time = run.base_time
-    for sample in run.samples:
-        described.append(_info(sample, time))
-        time += sample.duration
-    return described
-
-
-def _info(sample: Sample, time: int) -> SampleInfo:
-    return SampleInfo(
-        0, len(sample.data), time, sample.duration, sample.composition_offset, sample.keyframe, sample.damaged
-    )

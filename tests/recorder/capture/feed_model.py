@@ -1,10 +1,20 @@
 """Ingest's keep and a recorder's feed in one world without bus, disk and time: what the model test turns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from services.contracts import frames
-from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, decode, is_picture, order_of
+from services.contracts.frames import (
+    AccessUnit,
+    CaptureClockSource,
+    Codec,
+    Flags,
+    PictureRun,
+    decode,
+    decode_run,
+    is_picture,
+    order_of,
+)
 from services.ingest.keeping.chunks import KeptCamera, messages_behind
 from services.recorder.capture.feed import FeedPull, FeedState, RecorderFeed
 
@@ -70,11 +80,11 @@ class ModelTaker:
         if self.recording:
             self.waiting.append(unit)
 
-    def take_usual(self, units: Sequence[AccessUnit]) -> int:
+    def take_run(self, run: PictureRun) -> int:
         if not self.recording:
             return 0
-        self.waiting += units
-        return len(units)
+        self.waiting += [run.unit(at) for at in range(len(run))]
+        return len(run)
 
     def _rewind(self) -> None:
         """The disk does not take the GOP that waits."""
@@ -130,8 +140,8 @@ class World:
                 if unit is not None and self.bus and not lost:
                     if unit.keyframe:
                         self.feed.live(unit, self.now)
-                    else:
-                        self.feed.live_usual([unit], self.now)
+                    elif run := decode_run([frames.encode(unit)]):
+                        self.feed.live_run(run, self.now)
         self.sent += 1
         if self.bus and self.now >= self._offer_at:
             self.offer()

@@ -239,12 +239,20 @@ def test_pictures_wait_for_those_behind_them_and_not_for_more_than_a_few() -> No
     assert recorded.recording.frames == 4 + MOST_WAITING
 
 
-def test_a_worker_that_says_what_it_keeps_finds_recorded_what_has_come() -> None:
+@pytest.mark.parametrize(("last", "state"), [(9, FeedState.LIVE), (10, FeedState.SEEKING)])
+def test_what_a_worker_keeps_is_missing_only_where_it_has_not_come_when_it_is_said_again(
+    last: int, state: FeedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorded = Recorded()
+    monkeypatch.setattr(recorded.camera, "advance", lambda: None)  # it would ask for it
+    run = KeptRun("city", "cam-1", 1, 1, last, START_US, START_US + last * FRAME_US, live=True)
     for sequence in range(1, 10):
         recorded.hear(encode(usual(sequence)))
-    recorded.camera.offered("w-1", (), spooled=True)
-    assert recorded.recording.frames == 9
+    for _ in range(2):
+        assert recorded.camera.feed.state is FeedState.LIVE
+        recorded.camera.offered("w-1", (run,), spooled=True)
+    assert recorded.camera.feed.state is state
+    assert recorded.recording.frames == 1  # the others wait still for those behind them
 
 
 def test_a_worker_that_keeps_nothing_any_more_does_not_make_a_feed_seek_for_what_has_come() -> None:
@@ -256,6 +264,8 @@ def test_a_worker_that_keeps_nothing_any_more_does_not_make_a_feed_seek_for_what
     for sequence in range(4, 8):
         recorded.hear(encode(usual(sequence)))
     recorded.camera.offered("w-1", (), spooled=True)
+    assert recorded.camera.feed.state is FeedState.LIVE
+    recorded.camera.catch_up()
     assert recorded.camera.feed.state is FeedState.LIVE
     assert recorded.recording.frames == 7
 
