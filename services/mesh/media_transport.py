@@ -32,7 +32,7 @@ Take = Callable[[bytes], None]
 
 
 class ReadRest(NamedTuple):
-    """After media was read, reading rests, and what came meanwhile is read together.
+    """After media was read, and no more was there, reading rests, and what comes meanwhile is read together.
 
     Each wake-up finds cold caches, which cost more than handling a frame; fewer wake-ups cost less.
     """
@@ -263,16 +263,17 @@ class MediaTransport(Transport):
         """So many bytes were written into `room`. More is read in the next turn of the loop at the earliest."""
         self.reads += 1
         media = self._splitter.wrote(count)
+        filled = count == self._room_bytes
         assert self.wire is not None
         if media:
             now, before = time.monotonic(), self._read_at
             self._read_at = now
-            if now - before <= self.rest.within_seconds:
+            if now - before <= self.rest.within_seconds and not filled:
                 self.wire.pause_reading()
                 self._resting = asyncio.get_running_loop().call_later(self.rest.seconds, self._rested)
         if self._others_bytes > MAX_OTHER_BYTES:
             self.wire.pause_reading()
-        elif count == self._room_bytes and self._resting is None:
+        elif filled and self._resting is None:
             self.wire.pause_reading()  # libuv would read on while a read fills the buffer, and nothing else would run
             asyncio.get_running_loop().call_soon(self._read_on)
 

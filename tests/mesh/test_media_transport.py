@@ -229,6 +229,22 @@ async def test_it_rests_right_after_a_rest_where_media_came_not_long_ago(within_
     assert wire.calls[-1] == then
 
 
+async def test_it_does_not_rest_while_more_has_come_than_a_read_holds() -> None:
+    wire, transport = Wire(), MediaTransport({b"1": lambda _: None}, ReadRest(1000.0, 1000.0))
+    transport.made(wire)
+    stream = message(1, bytes(1000)) * 2000
+    for _ in range(3):
+        room = transport.room()
+        room[:], stream = stream[: len(room)], stream[len(room) :]
+        transport.received(len(room))
+        await asyncio.sleep(0)
+        assert wire.calls[-2:] == ["pause", "resume"]
+    transport.room()[:100] = stream[:100]
+    transport.received(100)
+    await asyncio.sleep(0)
+    assert wire.calls[-1] == "pause"
+
+
 async def test_a_read_that_fills_the_buffer_lets_other_work_of_the_loop_in_before_the_next() -> None:
     wire, transport = Wire(), MediaTransport({})
     transport.made(wire)
