@@ -40,10 +40,12 @@ async def sent_runs(admin_port: int) -> dict[str, Runs]:
 async def recorded_since(folders: Sequence[Path], cameras: Sequence[str], moment: float) -> None:
     """Returns when frames of every camera that were sent after ``moment`` are on some disk."""
     waiting = list(cameras)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while waiting:
-            waiting = [name for name in waiting if await asyncio.to_thread(_newest, folders, name) <= moment]
-            await asyncio.sleep(0.5)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while waiting:
+        waiting = [name for name in waiting if await asyncio.to_thread(_newest, folders, name) <= moment]
+        if time.monotonic() > until:
+            raise AssertionError(f"{', '.join(waiting)} not recorded within {PATIENCE_SECONDS:g} s")
+        await asyncio.sleep(0.5)
 
 
 def _newest(folders: Sequence[Path], camera: str) -> float:

@@ -1,9 +1,9 @@
 """An ingest worker with 1.5 and 3 times the cameras that it carries, its CPU bound by a cgroup, as root.
 
-A worker with few cameras says how much CPU they take; its quota is a tenth more. With more cameras it has to give some
-up by rule, and the others have to come whole: every frame, without a hole. In the last rows another process takes half
-of the quota. Cameras, nats-server, registry and the bench itself have a group that others' load on the machine does not
-hold up: measured is what the worker does.
+The quota of a worker with few cameras is lowered until they do not come whole any more; its quota is then a tenth more
+than the last that was enough. With more cameras it has to give some up by rule, and the others have to come whole:
+every frame, without a hole. In some trials another process takes half of a quota twice as large. Cameras, nats-server,
+registry and the bench have a group of their own, which others' load does not hold up: measured is what the worker does.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bench.report import table
-from bench.stack import cpu_seconds, descendants
+from bench.stack import cpu_seconds
 from services.contracts import subjects
 from services.contracts.catalogue import ImportReport, ImportRequest
 from services.contracts.errors import PantauError
@@ -38,8 +38,12 @@ GROUP = GROUPS / f"pantau-bench-{os.getpid()}"
 AROUND = GROUPS / f"pantau-bench-{os.getpid()}-around"
 PERIOD_US = 20_000
 """Short, so that a worker that may not run stands still for less than a frame."""
+LEAST_QUOTA_US = 1000
+"""The system takes none that is smaller."""
 SHARES = 100 * 1024
 """A group weighs as much as one process otherwise, so that others' load would bind the worker before its quota does."""
+LESS, MORE = 0.85, 1.1
+LOOK_SECONDS = 6.0
 SETTLE_SECONDS, MEASURE_SECONDS = 75.0, 15.0
 PROMISED = 0.9
 """Of the cameras that it carries, whole under any load."""
@@ -118,9 +122,20 @@ async def _import(bus: Bus, entries: list[object]) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _cpu_share(pid: int, seconds: float) -> float:
+async def _enough(bus: Bus, cores: float) -> float:
+    """The least quota of a few with which all cameras come whole. What they take unbound is more than they need."""
+    while True:
+        _set_quota(cores * LESS)
+        if (await _measure(bus, CARRIED, LOOK_SECONDS))[0] < CARRIED:
+            return cores
+        cores *= LESS
+
+
+async def _cpu_share(seconds: float) -> float:
+    """Of all processes in the worker's group: ingest's workers are no children of its parent's."""
+
     def used() -> float:
-        return sum(cpu_seconds(each) for each in (pid, *descendants(pid)))
+        return sum(cpu_seconds(int(pid)) for pid in (GROUP / "cgroup.procs").read_text().split())
 
     before, began = used(), time.monotonic()
     await asyncio.sleep(seconds)
@@ -148,8 +163,10 @@ def _move(group: Path, pid: int) -> None:
 
 
 def _set_quota(cores: float) -> None:
-    (GROUP / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-    (GROUP / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_US) if cores else -1))
+    period_us = max(PERIOD_US, round(LEAST_QUOTA_US / cores) + 1) if cores else PERIOD_US
+    (GROUP / "cpu.cfs_quota_us").write_text("-1")
+    (GROUP / "cpu.cfs_period_us").write_text(str(period_us))
+    (GROUP / "cpu.cfs_quota_us").write_text(str(round(cores * period_us) if cores else -1))
 
 
 async def run(*, quick: bool) -> bool:
@@ -181,29 +198,26 @@ async def _run(settle_seconds: float) -> bool:
                 while (entries := _entries(catalogue)) is None:
                     await asyncio.sleep(0.2)
                 await _import(bus, entries[:CARRIED])
-                async with _process(settings, "ingest", bound=GROUP) as pid:
+                async with _process(settings, "ingest", bound=GROUP):
                     _set_quota(0)
                     while (await _measure(bus, CARRIED, 2.0))[1] < CARRIED:
                         pass
                     await asyncio.sleep(10.0)
-                    parent = await _cpu_share(pid, 10.0)
-                    workers = _workers()
-                    share = parent + sum([await _cpu_share(worker, 10.0) for worker in workers if worker != pid])
-                    _set_quota(share * 1.1)
-                print("cores", share, flush=True)
+                    quota = await _enough(bus, await _cpu_share(10.0))
+                print("cores", quota, flush=True)
                 for times, others in TRIALS:
                     cameras = round(CARRIED * times)
                     await _import(bus, entries[:cameras])
                     (settings.data / "ingest.log").unlink()
+                    _set_quota(quota * MORE * (1 + others))
                     async with _process(settings, "ingest", bound=GROUP), _others(others):
                         while not (await _measure(bus, cameras, 2.0))[1]:
                             pass
                         await asyncio.sleep(settle_seconds)
                         whole, heard = await _measure(bus, cameras, MEASURE_SECONDS)
-                    carried = CARRIED / (1 + others)
-                    rows.append([times, others, cameras, heard, whole, whole / carried])
+                    rows.append([times, others, cameras, heard, whole, whole / CARRIED])
                     print(*rows[-1], flush=True)
-                    if whole < PROMISED * carried:
+                    if whole < PROMISED * CARRIED:
                         print(*_log_lines(settings.data / "ingest.log"), sep="\n", flush=True)
             await bus.close()
     columns = ("load", "others", "cameras", "read", "whole", "whole, of those that it carries")
@@ -220,8 +234,3 @@ def _entries(catalogue: Path) -> list[object] | None:
     """The simulated cameras; None: they cannot be reached yet."""
     found: list[object] | None = json.loads(catalogue.read_text()) if catalogue.exists() else None
     return found
-
-
-def _workers() -> list[int]:
-    """Ingest's workers are no children of its parent's: by the group."""
-    return [int(pid) for pid in (GROUP / "cgroup.procs").read_text().split()]

@@ -18,6 +18,9 @@ VERY_LATE_SECONDS: Final = 1.0
 """So late a worker is about to lose its lease, which it keeps by answers that it has to read in time."""
 BEHIND_SECONDS: Final = 1.0
 """What waits in the cameras' connections takes so long to be read."""
+NOT_BEHIND_SECONDS: Final = 0.2
+"""A worker of which less waits keeps up with its cameras, also where it uses all of its CPU: the less it has, the more
+it reads at once, and the less each picture costs."""
 CALM: Final = 0.9
 """Of each limit: below it a worker that was overloaded is well again."""
 
@@ -33,6 +36,11 @@ class WorkerLoad(NamedTuple):
     """Frames that were not published although the lease was held: the bus did not take them."""
     behind_seconds: float = 0.0
     """How long it takes to read what waits in the cameras' connections."""
+
+    @property
+    def harms(self) -> bool:
+        """Whether cameras suffer from it."""
+        return bool(self.dropped) or self.late_seconds >= LATE_SECONDS or self.behind_seconds >= NOT_BEHIND_SECONDS
 
 
 class Overload:

@@ -4,9 +4,10 @@ In this order: the small streams that viewers have open; cameras that are not re
 the lowest first. A step is a tenth of the cameras, so that the load tells whether it was enough before the next one.
 At least a quarter of the cameras is always read: of three times what it carries a worker keeps a third.
 
-What waited before a step is read after it, and takes all of the CPU meanwhile: while less waits from look to look, the
-next step is not taken. Cameras come back in halves of the room that the CPU leaves. Where that was too much, the same
-are given up again, and come back later each time, in halves of the way to what was too much.
+A worker that uses all of its CPU and keeps up with its cameras gives none up. What waited before a step is read
+after it, and takes all of the CPU meanwhile: while less waits from look to look, the next step is not taken. Cameras
+come back in halves of the room that the CPU leaves. Where that was too much, the same are given up again, and come back
+later each time, in halves of the way to what was too much.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +15,7 @@ from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from services.contracts.models import Id
-from services.ingest.overload import CALM, FULL_LOAD
+from services.ingest.overload import CALM, FULL_LOAD, NOT_BEHIND_SECONDS
 
 STEP_SHARE: Final = 0.1
 URGENT_STEP_SHARE: Final = 0.3
@@ -29,8 +30,6 @@ MOST_BACK_LOOKS: Final = 160
 """Instead of `BACK_LOOKS`, which is doubled at each relapse."""
 CATCHES_UP: Final = 0.95
 """At most so much of what waited at the look before waits now."""
-NOT_BEHIND_SECONDS: Final = 0.2
-"""Only while less waits something is taken back."""
 KEPT_SHARE: Final = 0.25
 Shed = Literal["sub", "camera"]
 
@@ -66,9 +65,11 @@ class Shedding:
         overloaded: bool,
         cpu: float,
         behind_seconds: float = 0.0,
+        harms: bool = True,
         urgent: bool = False,
     ) -> None:
-        """Takes what the worker reads, and its load since the look before. ``urgent``: larger steps are needed."""
+        """Takes what the worker reads, and its load since the look before. ``harms``: cameras suffer from it;
+        ``urgent``: larger steps are needed."""
         catches_up = behind_seconds < self._behind_seconds * CATCHES_UP
         self._behind_seconds = behind_seconds
         for camera in self.shed.keys() - cameras.keys():
@@ -79,7 +80,7 @@ class Shedding:
         self._since_back += 1
         if overloaded:
             self._with_room = 0
-            if self._since_step > STEP_LOOKS and not catches_up:
+            if harms and self._since_step > STEP_LOOKS and not catches_up:
                 self._give_up(cameras, URGENT_STEP_SHARE if urgent else STEP_SHARE)
             return
         read = len(cameras) - self._cameras_shed()

@@ -115,7 +115,7 @@ class Worker:
         self._departing = Departing(service.bus, service.home, service.clock)
         self._held_until = float("-inf")
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
-        self._libav = LibavProcesses()
+        self._libav = LibavProcesses(self._backlog)
         self._engine: KernelEngine | None = None
         self._fallbacks: Fallbacks | None = None
         self._assignments: Mirror[Assignment] | None = None
@@ -426,6 +426,7 @@ class Worker:
             overloaded=bool(self._overload.reason),
             cpu=load.cpu,
             behind_seconds=load.behind_seconds,
+            harms=load.harms,
             urgent=load.late_seconds >= VERY_LATE_SECONDS,
         )
         for name, camera in self.cameras.items():

@@ -218,6 +218,11 @@ class Mirror(Generic[M]):
         self._brought = 0
         """The bucket has brought all up to this revision: revisions grow over all keys."""
 
+    @property
+    def newest(self) -> int:
+        """The highest revision that the bucket has brought, of any key."""
+        return self._brought
+
     def tell(self, key: str, value: M, revision: int) -> None:
         """Takes an entry that another way than the bucket has brought; not one that the bucket has overtaken."""
         known = self.entries.get(key)

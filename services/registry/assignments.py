@@ -12,7 +12,7 @@ from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Assignment, Camera, Id, ToldAssignment, WorkerLease, WorkerRole
 from services.contracts.troubles import Trouble
 from services.mesh.bus import Bus
-from services.mesh.clock import Clock
+from services.mesh.clock import Clock, sleep
 from services.mesh.leases import GIVE_UP_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
@@ -43,6 +43,8 @@ BALANCE_SECONDS: Final = 5.0
 COMMON_CAUSE_SECONDS: Final = 10.0
 """Where more than half of a role's leases are late at once, the cause is hardly theirs: so long no camera that has a
 worker moves, and then they may at least as long."""
+AHEAD_SECONDS: Final = 0.3
+"""A takeover that is not written by then is told ahead of that: JetStream may be electing, which takes it 4 to 9 s."""
 HOMES_SETTLED_SECONDS: Final = 2.0
 """Cameras get homes only after the recorders have been the same for so long: the first to start would get them all."""
 CONCURRENT_WRITES: Final = 32
@@ -95,6 +97,8 @@ class Assigner:
         """Since when cameras would have to move between ingest workers. A move opens a camera twice, and some allow
         one client alone; a worker that was switched off may be back at once."""
         self._still_until: dict[WorkerRole, float] = {}
+        self._ahead: dict[str, Id] = {}
+        """Key of an assignment → the worker that was told to take the camera over, which is not written so far."""
         self._unassigned: dict[WorkerRole, int] = {}
         """Role → cameras for which no worker has room."""
 
@@ -159,6 +163,7 @@ class Assigner:
             self._look_for_common_cause(role, now)
         if not self._leading():
             self._was_leading = False
+            self._ahead.clear()
             self._uneven_since = None
             self._plan_due.clear()
             return False
@@ -210,6 +215,8 @@ class Assigner:
         alive = self._ingest.alive
         current = self._current("ingest")
         held = {camera: assignment.workers[0] for camera, assignment in current.items() if assignment.workers}
+        ahead = {key.partition(".")[2]: worker for key, worker in self._ahead.items() if worker in alive}
+        held |= {camera: worker for camera, worker in ahead.items() if camera in held}
         waiting = self._is_still("ingest") or self._ingest.expected(now)
         plan = partial(
             plan_ingest.plan,
@@ -318,6 +325,7 @@ class Assigner:
         """
         limit = asyncio.Semaphore(CONCURRENT_WRITES)
         written: list[str] = []
+        takeovers = self._takeovers(desired, known)
 
         async def one(key: str, assignment: Assignment | None, revision: int) -> None:
             async with limit:
@@ -333,27 +341,72 @@ class Assigner:
                     else:
                         await self._assignments.create(key, assignment)
                     written.append(key)
+                    settle(key)
                 except ConflictError:
+                    settle(key)
                     await self._learn(key)
                 except UnavailableError as error:
                     log.debug("assignments.not_written", key=key, error=error)
 
+        def settle(key: str) -> None:
+            takeovers.pop(key, None)
+            self._ahead.pop(key, None)
+
         causes: Counter[tuple[str, str]] = Counter()
-        async with asyncio.TaskGroup() as tasks:
-            for key, (_, revision) in known.items():
-                if key not in desired:
-                    causes[key.partition(".")[0], "ended"] += 1
-                    tasks.create_task(one(key, None, revision))
-            for key, assignment in desired.items():
-                before, revision = known.get(key, (None, 0))
-                if before is not assignment and before != assignment:
-                    causes[key.partition(".")[0], _cause(before, assignment)] += 1
-                    tasks.create_task(one(key, assignment, revision))
-            for labels, count in causes.items():
-                _written.labels(*labels).inc(count)
+        async with asyncio.TaskGroup() as around:
+            telling = around.create_task(self._tell_ahead(takeovers, known))
+            async with asyncio.TaskGroup() as tasks:
+                for key, (_, revision) in known.items():
+                    if key not in desired:
+                        causes[key.partition(".")[0], "ended"] += 1
+                        tasks.create_task(one(key, None, revision))
+                for key, assignment in desired.items():
+                    before, revision = known.get(key, (None, 0))
+                    if before is not assignment and before != assignment:
+                        causes[key.partition(".")[0], _cause(before, assignment)] += 1
+                        tasks.create_task(one(key, assignment, revision))
+                for labels, count in causes.items():
+                    _written.labels(*labels).inc(count)
+            telling.cancel()
         if written:
             log.info("assignments.written", assignments=len(written), of=len(desired))
         return len(written) == causes.total()
+
+    def _takeovers(
+        self, desired: Mapping[str, Assignment], known: Mapping[str, tuple[Assignment, int]]
+    ) -> dict[str, Assignment]:
+        """The cameras of ingest workers that are gone, as far as most of the workers are there.
+
+        Two leaders that do not hear each other may both plan: those who hear half of the workers or fewer wait until
+        JetStream takes what they write, which one of them can.
+        """
+        kept = {key: before for key, (before, _) in known.items() if key.startswith("ingest.") and before.workers}
+        alive = self._ingest.alive
+        there = alive.keys() | {before.workers[0] for before in kept.values()}
+        if 2 * len(alive) <= len(there):
+            return {}
+        return {
+            key: desired[key]
+            for key, before in kept.items()
+            if key in desired and before.workers[0] not in alive and desired[key].workers[0] in alive
+        }
+
+    async def _tell_ahead(
+        self, takeovers: Mapping[str, Assignment], known: Mapping[str, tuple[Assignment, int]]
+    ) -> None:
+        """Tells ingest workers of takeovers that take long to be written.
+
+        The epoch is the next revision: what is written later has that one or a higher one.
+        """
+        await sleep(self._clock, AHEAD_SECONDS)
+        if not takeovers or not self._leading():
+            return
+        revision = max(self._assignments.newest, *(known[key][1] for key in takeovers)) + 1
+        log.warning("assignments.told_ahead", cameras=len(takeovers), revision=revision)
+        for key, assignment in list(takeovers.items()):
+            self._ahead[key] = assignment.workers[0]
+            told = ToldAssignment(assignment=assignment, revision=revision)
+            await self._bus.publish(subjects.assigned(self._home, assignment.workers[0]), told.pack())
 
     async def _tell(self, key: str, before: Assignment, assignment: Assignment, revision: int) -> None:
         """Tells an ingest worker of a camera that it takes over: what brings it the bucket may be on a lost node."""

@@ -40,11 +40,17 @@ class Ledger(Generic[M]):
         self._bucket = bucket
         self._on_change = on_change
         self._mirror = Mirror(bucket, self._seen)
+        self._written = 0
 
     @property
     def ready(self) -> asyncio.Event:
         """Set when the bucket's content at the start is known."""
         return self._mirror.ready
+
+    @property
+    def newest(self) -> int:
+        """The highest revision that is known, of any key."""
+        return max(self._written, self._mirror.newest)
 
     def get(self, key: str) -> M | None:
         """The value as known."""
@@ -101,6 +107,7 @@ class Ledger(Generic[M]):
 
     def _keep(self, key: str, value: M, revision: int) -> None:
         known = self.entries.get(key)
+        self._written = max(self._written, revision)
         if known is None or known[1] < revision:
             self.entries[key] = (value, revision)
             if self._on_change:

@@ -76,6 +76,7 @@ class ModelWorker:
             overloaded=bool(self._overload.reason),
             cpu=load.cpu,
             behind_seconds=load.behind_seconds,
+            harms=load.harms,
             urgent=load.late_seconds >= VERY_LATE_SECONDS,
         )
 

@@ -31,6 +31,13 @@ def test_a_step_is_a_tenth_and_the_next_waits_for_what_the_load_says_then() -> N
     assert sizes == [10, 10, 10, 20, 20, 20, 30]
 
 
+def test_a_worker_that_uses_all_of_its_cpu_and_keeps_up_with_its_cameras_gives_none_up() -> None:
+    shedding = Shedding()
+    for _ in range(20):
+        shedding.look(dict.fromkeys("abcdef", PLAIN), overloaded=True, cpu=1.0, harms=False)
+    assert not shedding.shed
+
+
 def test_a_step_is_larger_where_the_lease_is_in_danger() -> None:
     shedding = Shedding()
     shedding.look(dict.fromkeys("abcdefghij", PLAIN), overloaded=True, cpu=1.0, urgent=True)

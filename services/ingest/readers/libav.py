@@ -12,6 +12,7 @@ from typing import Final
 from services.contracts.models import Reason
 from services.ingest.readers.libav_messages import LibavMessages, encode_close, encode_read
 from services.ingest.readers.source import Outlet, Packet, ReaderEnd, RtpTransport, Source, Track
+from services.ingest.readers.source_backlog import SourceBacklog
 from services.mesh.child import ChildProcess
 from services.mesh.hangs import LOOK_SECONDS, HangWatch, process_times
 from services.mesh.log import get_logger
@@ -32,7 +33,9 @@ RECEIVE_BYTES: Final = 1024 * 1024
 class LibavProcesses:
     """The server that forks the reading processes, started when it is first needed and again when it is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, backlog: SourceBacklog | None = None) -> None:
+        """``backlog`` learns of the processes' sockets."""
+        self._backlog = backlog or SourceBacklog()
         self._server: ChildProcess | None = None
         self._control: socket.socket | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -41,7 +44,7 @@ class LibavProcesses:
 
     def reader(self) -> "LibavReader":
         """A reader whose processes this server forks."""
-        return LibavReader(self)
+        return LibavReader(self, self._backlog)
 
     async def open(self, source: Source) -> tuple[int, socket.socket]:
         """Has ``source`` read: the process's number, and the socket over which its messages come.
@@ -139,8 +142,9 @@ class LibavProcesses:
 class LibavReader:
     """Reads a source with libav. See `Reader`."""
 
-    def __init__(self, processes: LibavProcesses) -> None:
+    def __init__(self, processes: LibavProcesses, backlog: SourceBacklog) -> None:
         self._processes = processes
+        self._backlog = backlog
 
     async def run(self, source: Source, outlet: Outlet) -> ReaderEnd:
         loop = asyncio.get_running_loop()
@@ -153,6 +157,7 @@ class LibavReader:
         try:
             made = await loop.create_unix_connection(lambda: stream, sock=ours)
             transport = made[0]
+            self._backlog.add(transport)
             while not stream.over.done():
                 await asyncio.wait((stream.over,), timeout=HANG_SECONDS / 6)
                 limit = HANG_SECONDS if stream.heard else FORK_SECONDS
@@ -165,6 +170,7 @@ class LibavReader:
         finally:
             stream.close()
             if transport is not None:
+                self._backlog.discard(transport)
                 transport.abort()
             else:
                 ours.close()
