@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a real nats-server on a free port, and a connection to it."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,9 +72,11 @@ def _patience_seconds(item: pytest.Item) -> float:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The quick tests first: a mistake is seen in seconds, not after the browser has run.
 
-    Within a stage the modules that ask for most time begin, so that none of them runs on by itself at the end.
+    Within a stage the modules that ask for most time begin, and of those that ask for none the ones with most tests, so
+    that none of them runs on by itself at the end.
     """
     longest: dict[Path, float] = {}
     for item in items:
         longest[item.path] = max(longest.get(item.path, 0.0), _patience_seconds(item))
-    items.sort(key=lambda item: (_stage(item), -longest[item.path]))
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (_stage(item), -longest[item.path], -tests[item.path]))
