@@ -48,7 +48,7 @@ test-parts:
 	@$(STAGE) --session-timeout=1800 -n 4 --dist loadfile --no-loadscope-reorder -m 'chaos or integration'
 
 test-browser:
-	@$(STAGE) --session-timeout=2100 -m 'browser and not chaos'
+	@$(STAGE) --session-timeout=2100 -m browser tests/browser
 
 lint:
 	@$(PYTHON) -m tools.bootstrap lint

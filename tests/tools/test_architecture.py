@@ -26,6 +26,15 @@ def test_the_rooms_that_the_map_names_are_there() -> None:
             assert (folder / room).is_dir() or (folder / f"{room}.py").is_file(), f"{service} has no {room}"
 
 
+def test_what_drives_a_chromium_stands_where_make_test_looks_for_it() -> None:
+    """Others with the mark are run among those that break something."""
+    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.browser" in path.read_text()]
+    elsewhere = [
+        path for path in marked if not path.is_relative_to(ROOT / "tests" / "browser") and path != Path(__file__)
+    ]
+    assert all("pytest.mark.chaos" in path.read_text() for path in elsewhere)
+
+
 def test_the_glossary_is_in_order_and_leads_to_files() -> None:
     words = [word for word in re.findall(r"^\| (.+?) \|", GLOSSARY, re.MULTILINE) if word not in ("word", "---")]
     assert words == sorted(words, key=lambda word: word.replace("(", "").casefold())
