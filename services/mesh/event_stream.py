@@ -38,6 +38,9 @@ E = TypeVar("E", bound=Event)
 OUTBOX_EVENTS: Final = 10_000
 RETRY_SECONDS: Final = 0.1
 MAX_RETRY_SECONDS: Final = 5.0
+FLUSH_SECONDS: Final = 3.0
+"""Less than a service has to end (`services.mesh.lifecycle.DRAIN_SECONDS`)."""
+AWAY_SECONDS: Final = 0.5
 FETCH_EVENTS: Final = 250
 """The size of a batch of old events."""
 SILENT_SECONDS: Final = 15.0
@@ -447,6 +450,7 @@ class EventOutbox:
 
     def __init__(self, bus: Bus, *, source: str) -> None:
         """``source`` is the CloudEvents source, for example ``/recorder/recorder-1``."""
+        self._bus = bus
         self._queues = {stream: _StreamOutbox(bus, source, stream) for stream in STREAMS}
 
     def post(self, event: Event) -> None:
@@ -462,10 +466,18 @@ class EventOutbox:
         while any(len(queue.waiting) + events > OUTBOX_EVENTS for queue in self._queues.values()):
             await asyncio.sleep(ROOM_SECONDS)
 
-    async def flush(self, timeout_seconds: float = 1.0) -> None:
-        """Waits until all has been published, at most ``timeout_seconds``; for the end of a process."""
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
-        while self.snapshot() and asyncio.get_running_loop().time() < deadline:
+    async def flush(self, timeout_seconds: float | None = None) -> None:
+        """Waits until all has been published, at most ``timeout_seconds``.
+
+        Without: at most as long as the end of a process may take, `FLUSH_SECONDS`, and `AWAY_SECONDS` without a bus.
+        """
+        now = asyncio.get_running_loop().time
+        began = connected = now()
+        while self.snapshot() and now() < began + (timeout_seconds or FLUSH_SECONDS):
+            if self._bus.connected:
+                connected = now()
+            elif timeout_seconds is None and now() >= connected + AWAY_SECONDS:
+                return
             await asyncio.sleep(0.01)
 
     def snapshot(self) -> list[Event]:

@@ -183,7 +183,7 @@ class Recorder:
                     await answer.stop()
             await self.disks.close()
             await asyncio.sleep(0)  # what the disks told last
-            await self.outbox.flush(0.5)
+            await self.outbox.flush()
             for task in work:
                 task.cancel()
             if self.share.is_first:

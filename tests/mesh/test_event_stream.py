@@ -57,6 +57,20 @@ async def test_events_arrive_once_and_in_order_although_the_server_restarts_mean
     assert (await bus.js.stream_info(subjects.EVENTS_STREAM)).state.messages == 40
 
 
+async def test_the_end_of_a_process_does_not_wait_for_a_bus_that_is_away(bus: Bus, nats_server: NatsServer) -> None:
+    outbox = EventOutbox(bus, source="/test")
+    running = asyncio.create_task(outbox.run())
+    await nats_server.kill()
+    async with asyncio.timeout(60):
+        while bus.connected:
+            await asyncio.sleep(0.01)
+    outbox.post(_online(1))
+    await outbox.flush()
+    assert len(outbox.snapshot()) == 1
+    running.cancel()
+    await nats_server.start()
+
+
 async def test_a_full_outbox_drops_the_oldest(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.mesh.event_stream.OUTBOX_EVENTS", 3)
     outbox = EventOutbox(bus, source="/test")

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from services.contracts.frames import begins_gop, capture_us_of, is_picture, order_of
@@ -194,6 +195,14 @@ class KeptCamera:
             self.dropped = DroppedFootage(gone[-1].epoch, gone[-1].last)
         return gone
 
+    def drop_from_memory(self) -> int:
+        """The bound is reached: the oldest chunk goes that is in memory, though older ones stay on disk. Its size."""
+        (chunk,) = self.oldest_in_memory
+        self.chunks.remove(chunk)
+        self.memory_bytes -= chunk.size_bytes
+        self.dropped = DroppedFootage(chunk.epoch, chunk.last)
+        return chunk.size_bytes
+
     def _take(self, count: int) -> list[FootageChunk]:
         gone = [self.chunks.popleft() for _ in range(min(count, len(self.chunks)))]
         for chunk in gone:
@@ -221,6 +230,11 @@ class KeptCamera:
     def unspooled(self) -> Iterator[FootageChunk]:
         """Chunks that are in memory and grow no more, oldest first."""
         return (chunk for chunk in self.chunks if chunk.messages is not None and chunk is not self._growing)
+
+    @property
+    def oldest_in_memory(self) -> tuple[FootageChunk, ...]:
+        """The first of them, where there is one."""
+        return tuple(islice(self.unspooled, 1))
 
     @property
     def growing(self) -> FootageChunk | None:

@@ -11,7 +11,7 @@ from services.contracts import subjects
 from services.contracts.frames import begins_gop, is_picture, order_of
 from services.contracts.keeping import KeepingError, KeptReport, PullAnswer, PullQuestion, SafeReport, join_messages
 from services.ingest.keeping.chunks import CHUNK_BYTES, FootageChunk, KeptCamera, messages_behind
-from services.ingest.keeping.keep import Keep
+from services.ingest.keeping.keep import Keep, SpoolJob
 from services.ingest.keeping.spool import Spool, SpoolError
 from services.mesh import transfer
 from services.mesh.bus import BusMessage
@@ -131,19 +131,26 @@ class Handover:
         if self._writing is not None and self._writing.done():
             self._writing = None
         if self._writing is None:
-            self._writing = self._begin_write(urgent=not self._reachable())
+            self._writing = self._begin_write()
 
-    def _begin_write(self, *, urgent: bool) -> "asyncio.Task[None] | None":
+    def _begin_write(self) -> "asyncio.Task[None] | None":
         spool = self._keep.spool
-        job = self._keep.to_spool(self._service.clock.monotonic(), urgent=urgent)
-        if spool is None or job is None:
+        first = self._next_job()
+        if spool is None or first is None:
             return None
-        spool.begin_work()
 
         async def write() -> None:
-            self._keep.spooled(job, await asyncio.to_thread(spool.write, job.rows()))
+            job: SpoolJob | None = first
+            while job is not None:  # a busy machine's ticks are late: what is due meanwhile does not wait for the next
+                spool.begin_work()
+                places = await asyncio.to_thread(spool.write, job.rows())
+                self._keep.spooled(job, places)
+                job = self._next_job() if len(places) == len(job.chunks) else None
 
         return self._service.tasks.create_task(write(), name="spool")
+
+    def _next_job(self) -> SpoolJob | None:
+        return self._keep.to_spool(self._service.clock.monotonic(), urgent=not self._reachable())
 
     async def close(self) -> None:
         """Writes all that nobody has acknowledged, so that the next worker of this machine hands it over."""

@@ -4,6 +4,7 @@ No bus and no tasks: `Keeper` (`services.ingest.keeping.keeper`) turns it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.contracts.keeping import KeptRun, SafeReport
@@ -25,6 +26,8 @@ class KeepLimits(NamedTuple):
     spool_bytes: int = 4_000_000_000
     """0: no spool."""
     memory_bytes: int = 256_000_000
+    writing_bytes: int = 4 * BATCH_BYTES
+    """So much more may wait to be written to the spool; past it a disk that does not follow loses the oldest."""
 
 
 DEFAULT_LIMITS: Final = KeepLimits()
@@ -121,19 +124,15 @@ class Keep:
         while self.spool is not None and self.spool.size_bytes > limits.spool_bytes:
             if not self._drop_oldest_file(self.spool):
                 break
-        excess = (
-            self.memory_bytes - 2 * limits.memory_bytes
-            if self.spool is not None
-            else (self.memory_bytes - limits.memory_bytes)
-        )
+        excess = self.memory_bytes - limits.memory_bytes - (limits.writing_bytes if self.spool is not None else 0)
         while excess > 0:
-            candidates = [kept for kept in self.cameras.values() if len(kept.chunks) > 1]
+            candidates = [(chunk.kept_at, kept) for kept in self.cameras.values() for chunk in kept.oldest_in_memory]
             if not candidates:
                 break
-            kept = min(candidates, key=lambda each: each.chunks[0].kept_at)
-            size = 0 if kept.chunks[0].messages is None else kept.chunks[0].size_bytes
-            self._drop(kept, 1)
-            excess -= size
+            _, oldest = min(candidates, key=itemgetter(0))
+            gone = oldest.drop_from_memory()
+            self.dropped_bytes += gone
+            excess -= gone
 
     def _drop_oldest_file(self, spool: Spool) -> bool:
         number = spool.oldest_file
@@ -197,6 +196,7 @@ class Keep:
         self.spool.hold(places)
         for kept, chunk, place in zip(job.cameras, job.chunks, places, strict=False):
             self.spooled_bytes += place.size_bytes
-            kept.moved_to_disk(chunk, place)
-            if chunk not in kept.chunks:
-                self.spool.release(place)  # it was released while it was written
+            if chunk in kept.chunks:
+                kept.moved_to_disk(chunk, place)
+            else:
+                self.spool.release(place)  # it went while it was written

@@ -148,9 +148,22 @@ class LibavMessages:
 
     def _control(self, kind: int, body: bytes) -> None:
         if kind == LibavMessage.OPENED:
-            rows, transport, bursts = msgpack.unpackb(body)
-            tracks = tuple(Track(kind, Codec(codec), *rest) for kind, codec, *rest in rows)
-            self._on_opened(tracks, transport, bursts)
+            self._on_opened(*_opened(body))
         elif kind == LibavMessage.END:
-            reason, detail = msgpack.unpackb(body)
-            self._on_end(ReaderEnd(Reason(reason), detail))
+            self._on_end(_end(body))
+
+
+def _opened(body: bytes) -> tuple[tuple[Track, ...], RtpTransport, bool]:
+    try:
+        rows, transport, bursts = msgpack.unpackb(body)
+        return tuple(Track(kind, Codec(codec), *rest) for kind, codec, *rest in rows), transport, bursts
+    except (TypeError, ValueError, msgpack.UnpackException) as error:
+        raise ValueError("not a libav process's tracks") from error
+
+
+def _end(body: bytes) -> ReaderEnd:
+    try:
+        reason, detail = msgpack.unpackb(body)
+        return ReaderEnd(Reason(reason), detail)
+    except (TypeError, ValueError, msgpack.UnpackException) as error:
+        raise ValueError("not a libav process's end") from error

@@ -170,6 +170,36 @@ def test_without_a_spool_memory_is_the_bound() -> None:
     assert all(b - a == 5 for a, b in pairwise(sequences))
 
 
+def test_what_is_acknowledged_while_it_is_written_leaves_memory_once(tmp_path: Path) -> None:
+    keep = a_keep(tmp_path / "w-1")
+    fill(keep, 100)
+    job = keep.to_spool(100.0, urgent=True)
+    assert job is not None
+    assert keep.spool is not None
+    keep.spool.begin_work()
+    places = keep.spool.write(job.rows())
+    keep.acknowledge(SafeReport("rec-1", (SafeFootage("cam-1", 1, 1099),)))
+    keep.camera("city", "cam-1").end_reading()
+    keep.release()
+    keep.spooled(job, places)
+    assert keep.memory_bytes == 0
+    keep.spool.end_file()
+    assert not list(tmp_path.rglob("*.spool"))
+
+
+def test_a_disk_that_does_not_follow_costs_what_is_in_memory_and_nothing_that_it_has(tmp_path: Path) -> None:
+    keep = a_keep(tmp_path / "w-1", KeepLimits(memory_bytes=50_000, writing_bytes=10_000))
+    fill(keep, 50, size_bytes=1_000)
+    write(keep, now=50.0, urgent=True)
+    fill(keep, 100, begin=50, size_bytes=1_000)
+    keep.enforce(now=8.0)
+    camera = keep.camera("city", "cam-1")
+    assert first(camera) == 0, "what is on disk stays"
+    assert 40_000 < keep.memory_bytes <= 60_000
+    assert keep.dropped_bytes > 0
+    assert camera.dropped_behind(1, 1049) is not None
+
+
 def test_while_it_is_not_known_who_records_nothing_is_released() -> None:
     keep = Keep(KeepLimits(), lambda _: None)
     fill(keep, 50)

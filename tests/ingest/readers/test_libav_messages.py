@@ -8,6 +8,7 @@ from services.contracts.frames import Codec
 from services.contracts.models import Reason
 from services.ingest.readers.libav_messages import (
     MAX_BODY_BYTES,
+    LibavMessage,
     LibavMessages,
     decode_request,
     encode_alive,
@@ -62,6 +63,15 @@ def test_a_length_that_cannot_be_is_refused_before_it_is_waited_for() -> None:
     head[4:8] = (MAX_BODY_BYTES + 1).to_bytes(4, "little")
     with pytest.raises(ValueError, match="not a libav"):
         Said().messages.feed(bytes(head))
+
+
+@pytest.mark.parametrize("kind", [LibavMessage.OPENED, LibavMessage.END])
+@pytest.mark.parametrize("body", [b"", b"\x01", b"\x92\x01\x02", b"\x93\x91\x90\xa0\xc2", b"\xc1"])
+def test_what_says_something_else_is_refused(kind: LibavMessage, body: bytes) -> None:
+    head = bytearray(encode_alive())
+    head[0], head[4:8] = kind, len(body).to_bytes(4, "little")
+    with pytest.raises(ValueError, match="not a libav"):
+        Said().messages.feed(bytes(head) + body)
 
 
 def test_requests_come_as_they_were_sent() -> None:
