@@ -1,6 +1,10 @@
 """An operator's page through a shift: 36 tiles, and a person who uses it all the while.
 
-The heap is read after a garbage collection; the page's CPU time is its main thread's, which decodes nothing.
+The heap is read after a garbage collection. The page's own CPU time is its main thread's (Chrome DevTools Protocol,
+`Performance.getMetrics` in `threadTicks`, so that a busy machine adds no waiting), told in three parts: script; style and
+layout; the rest, which is paint, the hand-over to the compositor, and what Chromium does there by itself for videos that
+play. Decoding, conversion of colours, raster and composition are on other threads. The commands of this measurement
+(`DevToolsCommandDuration`) are not the page's.
 """
 
 import asyncio
@@ -8,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from playwright.async_api import CDPSession, Page
 
@@ -30,6 +34,27 @@ LOST_AFTER_SECONDS: Final = 10.0
 MIB: Final = 1 << 20
 KEYS: Final = ("ArrowRight", "ArrowDown", "Enter", "Enter", "t", "t", "d", "Escape", "u", "u", "h", "Control+z")
 """Selects, enlarges, opens and closes timeline, board and events, makes a hotspot and takes it back."""
+
+
+class Busy(NamedTuple):
+    """The main thread's time by what it was for: seconds, or shares of a core."""
+
+    script: float
+    layout: float
+    rest: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return sum(self)
+
+    def since(self, before: "Busy", seconds: float) -> "Busy":
+        """The shares of a core in the ``seconds`` since ``before``."""
+        return Busy(*((now - then) / seconds for now, then in zip(self, before, strict=True)))
+
+    def __str__(self) -> str:
+        parts = f"script {self.script:.3f}, style and layout {self.layout:.3f}, the rest {self.rest:.3f}"
+        return f"{self.total:.3f} of a core ({parts})"
 
 
 async def run(*, quick: bool, minutes: float) -> bool:
@@ -62,7 +87,7 @@ async def _promises(page: Page, cdp: CDPSession, minutes: float) -> list[Promise
     await page.evaluate("paints.length = 0")
     heap = await _heap_bytes(cdp)
     lost: list[float] = []
-    shares: list[float] = []
+    shares: list[Busy] = []
     end = time.monotonic() + minutes * 60
     while time.monotonic() < end:
         began, busy = time.monotonic(), await _busy_seconds(cdp)
@@ -70,17 +95,17 @@ async def _promises(page: Page, cdp: CDPSession, minutes: float) -> list[Promise
             await asyncio.sleep(max(began + 60 - time.monotonic(), 1) / (2 * len(KEYS)))
             await page.keyboard.press(key)
         await asyncio.sleep(max(began + 60 - time.monotonic(), 1))
-        shares.append((await _busy_seconds(cdp) - busy) / (time.monotonic() - began))
+        shares.append((await _busy_seconds(cdp)).since(busy, time.monotonic() - began))
         lost.append(await _lost(page))
         mebibytes = await _heap_bytes(cdp) / MIB
-        minute = f"minute {len(shares)}: {lost[-1]:g} lost, {shares[-1]:.3f} of a core, {mebibytes:.1f} MiB"
+        minute = f"minute {len(shares)}: {lost[-1]:g} lost, {shares[-1]}, {mebibytes:.1f} MiB"
         print(minute, file=sys.stderr, flush=True)  # a run that is ended early has told this much
     grown = (await _heap_bytes(cdp) - heap) / MIB
     paints: list[float] = await page.evaluate("paints")
     return [
         Promise("growth of the page's heap, after a collection", "MiB", [grown], 2),
         Promise("tiles that show no moving picture, of a minute", "tiles", lost, 0),
-        Promise("the page's own CPU, of a minute", "core", shares, 0.05),
+        Promise("the page's own CPU, of a minute", "core", [share.total for share in shares], 0.05),
         Promise("from a key to the next paint", "ms", paints, 100),
     ]
 
@@ -91,10 +116,14 @@ async def _heap_bytes(cdp: CDPSession) -> float:
     return used
 
 
-async def _busy_seconds(cdp: CDPSession) -> float:
+async def _busy_seconds(cdp: CDPSession) -> Busy:
     metrics = (await cdp.send("Performance.getMetrics"))["metrics"]
-    (seconds,) = (float(each["value"]) for each in metrics if each["name"] == "TaskDuration")
-    return seconds
+    seconds = {each["name"]: float(each["value"]) for each in metrics}
+    return Busy(
+        script=seconds["ScriptDuration"] + seconds["V8CompileDuration"],
+        layout=seconds["RecalcStyleDuration"] + seconds["LayoutDuration"],
+        rest=seconds["TaskOtherDuration"],
+    )
 
 
 async def _lost(page: Page) -> float:

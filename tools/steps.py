@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -22,22 +23,39 @@ def say(text: str) -> None:
 
 
 def run(
-    arguments: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None, quietly: bool = False
+    arguments: Sequence[str],
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    quietly: bool = False,
+    told_each_seconds: float = 20,
 ) -> None:
-    """Runs a program; raises `Stop` when it fails. What it prints is seen at once, or ``quietly`` only then."""
-    done = subprocess.run(
+    """Runs a program; raises `Stop` when it fails. What it prints is seen at once, or ``quietly`` only then.
+
+    While it runs a line tells from time to time how long that has been: installers say nothing for minutes.
+    """
+    began = time.monotonic()
+    with subprocess.Popen(
         arguments,
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if quietly else None,
         stderr=subprocess.STDOUT if quietly else None,
-        check=False,
-    )
-    if done.returncode:
+    ) as process:
+        while True:
+            try:
+                printed, _ = process.communicate(timeout=told_each_seconds)
+                break
+            except subprocess.TimeoutExpired:
+                print(f"pantau:   since {time.monotonic() - began:.0f} s …", flush=True)
+            except BaseException:
+                process.kill()
+                raise
+    if process.returncode:
         if quietly:
-            sys.stdout.write(done.stdout.decode(errors="replace"))
-        raise Stop(f"this failed with status {done.returncode}: {shlex.join(arguments)}")
+            sys.stdout.write(printed.decode(errors="replace"))
+        raise Stop(f"this failed with status {process.returncode}: {shlex.join(arguments)}")
 
 
 class Digest(Protocol):

@@ -11,6 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
 from tests.browser.running_up import Running
+from tests.browser.views import close, show, views
 
 AXE: Final = Path(__file__).resolve().parents[2] / "services/wall/web/node_modules/axe-core/axe.min.js"
 pytestmark = [
@@ -24,26 +25,6 @@ CHECK: Final = """async () => {
   return violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => JSON.stringify(target))]);
 }"""
 REST_SECONDS: Final = 60.0
-SHOW: Final = "(view) => document.querySelector('pantau-app').app.show(view)"
-PANELS: Final = ("timeline", "events", "incidents", "screens", "downloads")
-CLOSED: Final = {"dialog": None, **dict.fromkeys(PANELS, False)}
-DIALOGS: Final[dict[str, dict[str, Any]]] = {
-    "help": {},
-    "walls": {},
-    "place": {},
-    "camera": {"camera": None},
-    "import": {},
-    "export": {"incident": None},
-    "incident": {"incident": None},
-    "busiest": {"span": {"fromMs": 1_790_000_000_000, "toMs": 1_790_000_600_000}},
-    "sheet": {},
-    "coverage": {},
-    "health": {},
-    "account": {},
-    "accounts": {"account": None},
-    "grants": {"account": None},
-    "audit": {"camera": "cam-001", "person": None},
-}
 
 
 async def violations(page: Page) -> list[list[Any]]:
@@ -67,21 +48,13 @@ async def test_no_page_panel_or_dialog_breaks_a_rule_of_accessibility(
     page.set_default_timeout(90_000)
     await expect(page.locator("pantau-camera-list")).to_contain_text("cam-001")
     await page.evaluate(AXE.read_text())
-    views: dict[str, dict[str, Any]] = {"wall": {}}
-    views |= {panel: {panel: True} for panel in PANELS}
-    views |= {kind: {"dialog": {"kind": kind, **more}} for kind, more in DIALOGS.items()}
     masked = {"privacy_masks": [{"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}]}
-    views["camera-masked"] = {"dialog": {"kind": "camera", "camera": pantau.api("/cameras/cam-001") | masked}}
-    views["incident-page"] = {"dialog": {"kind": "incident-page", "id": incident}}
-    broken = []
-    for name, view in views.items():
-        await page.evaluate(SHOW, CLOSED | view)
-        if "dialog" in view:
-            kind = view["dialog"]["kind"]
-            element = f"pantau-{kind}" if kind == "incident-page" else f"pantau-{kind}-dialog"
-            await page.locator(element).wait_for(state="attached")
+    every = views(incident=incident, camera=pantau.api("/cameras/cam-001") | masked)
+    broken = [("wall", *each) for each in await violations(page)]
+    for name, view in every.items():
+        await show(page, view)
         broken += [(name, *each) for each in await violations(page)]
-    await page.evaluate(SHOW, CLOSED)
+    await close(page)
     await page.evaluate("document.querySelector('pantau-app').app.idle.lock('')")
     await page.locator("pantau-lock-screen").wait_for(state="attached")
     broken += [("locked", *each) for each in await violations(page)]

@@ -97,7 +97,7 @@ async def test_a_page_without_h264_says_so_everywhere_and_makes_its_offer_when_i
     await browser.open(f"{pantau.url}/#grid=1&tiles=cam-001", BEFORE + H264)
     assert "OpenH264" in await browser.until("part('.banner')?.innerText")
     assert "no H.264" in await browser.until("message()")
-    assert await browser.until("part('pantau-top-bar', '.link.bad')?.ariaLabel") == "This browser cannot show video"
+    assert await browser.until("part('pantau-top-bar', '.link')?.ariaLabel") == "This browser cannot show video"
     await browser.evaluate("app().app.show({ timeline: true })")
     await browser.until("part('pantau-timeline-panel', 'pantau-timeline-view') != null")
     await browser.evaluate("app().app.playback.toggleTile(0)")

@@ -9,6 +9,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import AppPage
 from tests.browser.running_up import Running
+from tests.browser.views import show, views
 
 pytestmark = [
     pytest.mark.browser,
@@ -84,6 +85,25 @@ async def test_a_dialog_begins_in_its_first_field_and_not_on_the_button_that_clo
     await app.page.wait_for_function(focused, arg=field)
 
 
+# A box to tick is hit by its label; what stands in a list's row of text may be as high as the row (WCAG 2.5.8, inline).
+SMALL_TARGETS = """(least) => {
+  const found = [];
+  const walk = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) walk(element.shadowRoot);
+      if (!element.matches("a, button, input, select, textarea, summary") || element.disabled) continue;
+      const tick = element.matches("[type=checkbox], [type=radio]");
+      const { width, height } = (tick ? element.closest("label") ?? element : element).getBoundingClientRect();
+      const seen = element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+      if (seen && width > 1 && Math.min(width, height) < least - 0.5)
+        found.push(`${element.outerHTML.slice(0, 120)} ${Math.round(width)}×${Math.round(height)}`);
+    }
+  };
+  walk(document);
+  return found;
+}"""
+
+
 async def outside(page: Page) -> list[str]:
     """Visible buttons and fields of the bar, the list and the timeline that no finger reaches."""
     script = """() => {
@@ -132,6 +152,27 @@ async def test_a_phone_has_every_control_on_its_screen(pantau: Running, shared: 
         assert await outside(app.page) == []
     finally:
         await context.close()
+
+
+async def test_a_finger_hits_every_button_and_field_of_every_panel_and_dialog_on_a_phone(
+    pantau: Running, shared: Browser
+) -> None:
+    opened_now = {"title": "Under a finger", "cameras": ["cam-001"], "from_us": 1_790_000_000_000_000}
+    incident = pantau.api("/incidents", "POST", opened_now)["id"]
+    masked = {"privacy_masks": [{"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}]}
+    context = await shared.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    try:
+        app = await AppPage.open(context, pantau.url + "/#grid=1&tiles=cam-001", language="id", pictures=False)
+        await app.page.evaluate("document.querySelector('pantau-app').app.show({ panel: true })")
+        await app.page.locator("pantau-camera-list li[data-status]").first.wait_for(timeout=PATIENCE_MS)
+        small = {"cameras": await app.page.evaluate(SMALL_TARGETS, FINGER_PX)}
+        for name, view in views(incident=incident, camera=pantau.api("/cameras/cam-001") | masked).items():
+            await show(app.page, view)
+            small[name] = await app.page.evaluate(SMALL_TARGETS, FINGER_PX)
+        assert {name: those for name, those in small.items() if those} == {}
+    finally:
+        await context.close()
+        pantau.api(f"/incidents/{incident}/close", "POST")
 
 
 async def test_everything_grows_with_a_large_display_and_by_choice_and_the_timeline_is_hit_where_it_is_clicked(

@@ -1,7 +1,10 @@
 """What make does first; the real thing runs on a fresh machine, see docs/guide/developers.md."""
 
 import hashlib
+import io
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,30 @@ def test_a_stamp_is_fresh_only_for_what_it_was_written_for(tmp_path: Path, monke
     steps.Stamp("x", hashlib.sha256(b"1")).write()
     assert steps.Stamp("x", hashlib.sha256(b"1")).fresh()
     assert not steps.Stamp("x", hashlib.sha256(b"2")).fresh()
+
+
+def test_an_installer_that_says_nothing_is_told_to_run_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+
+    class Terminal(io.StringIO):
+        def write(self, text: str) -> int:
+            told.touch()
+            return super().write(text)
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    until_told = f"import pathlib, time\nwhile not pathlib.Path({str(told)!r}).exists(): time.sleep(0.01)"
+    steps.run([sys.executable, "-c", until_told], told_each_seconds=0.01)
+    assert re.match(r"pantau:   since \d+ s …\n", terminal.getvalue())
+
+
+def test_a_program_that_fails_is_told_with_what_it_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    fails = [sys.executable, "-c", "print('no room'); raise SystemExit(3)"]
+    with pytest.raises(steps.Stop, match="failed with status 3"):
+        steps.run(fails, quietly=True)
+    assert capsys.readouterr().out == "no room\n"
 
 
 def test_without_root_and_sudo_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,9 +27,9 @@ describe("a live picture", () => {
     fresh.look(5000, STALE_AFTER_MS);
     fresh.replay(2000);
     for (const rtp of [1990, 1999, 2000]) fresh.frame(rtp, 6000);
-    expect(fresh.staleSinceMs).toBe(100);
+    expect([fresh.staleSinceMs, fresh.replaying]).toEqual([100, true]);
     fresh.frame(2001, 6100);
-    expect(fresh.staleSinceMs).toBeNull();
+    expect([fresh.staleSinceMs, fresh.replaying]).toEqual([null, false]);
   });
 
   it("becomes stale where a tile opens on a camera that stands still: its cached frames are not fresh", () => {

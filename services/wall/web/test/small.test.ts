@@ -106,26 +106,47 @@ describe("what a browser lacks", () => {
   });
 });
 
-describe("the count of presented pictures", () => {
-  it("changes with each look that a picture came before, without totalVideoFrames", () => {
-    const asked: (() => void)[] = [];
-    let cancelled = 0;
-    const seen: (number | null)[] = [];
+describe("pictures that come to the screen", () => {
+  const asked: (() => void)[] = [];
+  const seen: (number | null)[] = [];
+  let [cancelled, totalVideoFrames] = [0, 0];
+  const frames = () => {
     const video = {
+      getVideoPlaybackQuality: () => ({ totalVideoFrames }) as VideoPlaybackQuality,
       requestVideoFrameCallback: (callback) =>
         asked.push(() => callback(0, { presentedFrames: 7, rtpTimestamp: 90 } as VideoFrameCallbackMetadata)),
       cancelVideoFrameCallback: () => {
         cancelled += 1;
       },
-    } as Pick<HTMLVideoElement, "requestVideoFrameCallback" | "cancelVideoFrameCallback">;
-    const frames = new PresentedFrames(video, (rtp) => seen.push(rtp));
-    frames.look();
-    frames.look();
+    } as ConstructorParameters<typeof PresentedFrames>[0];
+    return new PresentedFrames(video, (rtp) => seen.push(rtp));
+  };
+  beforeEach(() => {
+    asked.length = seen.length = cancelled = totalVideoFrames = 0;
+  });
+
+  it("are asked for one by one where the browser counts none", () => {
+    const watched = frames();
+    watched.look(false);
+    watched.look(false);
     expect(asked).toHaveLength(1);
     asked.pop()?.();
     expect(seen).toEqual([90]);
-    frames.look();
-    frames.stop();
+    watched.look(false);
+    watched.stop();
     expect(cancelled).toBe(1);
+  });
+
+  it("are known by their count where nobody asks for a timestamp, which spares the page a turn", () => {
+    const watched = frames();
+    totalVideoFrames = 7;
+    watched.look(false);
+    watched.look(false);
+    expect([seen, asked.length]).toEqual([[null], 0]);
+    totalVideoFrames = 9;
+    watched.look(true);
+    expect([seen, asked.length]).toEqual([[null], 1]);
+    asked.pop()?.();
+    expect(seen).toEqual([null, 90]);
   });
 });

@@ -328,7 +328,6 @@ export const en = {
   "event.incident.exported": "Incident's footage exported",
   "bar.link": "{rate}, loss {loss}",
   "bar.link.slow": "The link is slow: {loss} of packets are lost",
-  "bar.connected": "Connected",
   "bar.reconnecting": "Reconnecting…",
 
   "banner.server": "The server has not answered since {since}. Trying again…",

@@ -330,7 +330,6 @@ export const id: Messages = {
   "event.incident.exported": "Rekaman kejadian diekspor",
   "bar.link": "{rate}, hilang {loss}",
   "bar.link.slow": "Jaringan lambat: {loss} paket hilang",
-  "bar.connected": "Tersambung",
   "bar.reconnecting": "Menyambung kembali…",
 
   "banner.server": "Server tidak menjawab sejak {since}. Mencoba lagi…",

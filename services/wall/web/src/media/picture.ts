@@ -9,6 +9,8 @@ import { PresentedFrames } from "./presented.js";
 
 /** Longer than this no picture of a recording that plays is awaited, be it slowly and of few pictures a second. */
 const AWAITED_MS = 1500;
+/** A camera of few frames a second has the next one within this, too. */
+const NEXT_FRAME_MS = 500;
 
 export interface PictureState {
   /** Something of the aimed camera is on the screen: moving, or a still of it. */
@@ -30,7 +32,8 @@ export class Picture {
   /** What `onChange` was told last. */
   private toldStale: number | null = null;
   private notice: SlotNotice | null = null;
-  /** Timestamp of the newest frame that was looked at. */
+  private source: Source = "live";
+  /** Timestamp of the newest frame that was looked at; null where only its coming is known. */
   lastRtp: number | null = null;
   private follow = false;
   private delayRequest: number | null = null;
@@ -81,6 +84,7 @@ export class Picture {
   }
 
   aim(camera: string | null, source: Source): void {
+    this.source = source;
     const action = this.reveal.aim(camera, source);
     if (action === "cover") this.freshness.begin(Date.now());
     this.act(action);
@@ -107,10 +111,21 @@ export class Picture {
     const state = this.notice?.state;
     const due = state === "live" || state === "playing" || state === "catching-up" || state === "waiting";
     const nowMs = Date.now();
-    this.presented.look();
+    if (pageVisible) this.presented.look(this.source === "recorded" || this.freshness.replaying);
     if (pageVisible && due && this.state.hasPicture) this.freshness.look(nowMs, withinMs);
     else this.freshness.excuse(nowMs);
     this.tellStale();
+  }
+
+  /** Waits for the next frame, so that its timestamp is known; not for long, for none may come. */
+  async awaitFrame(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, NEXT_FRAME_MS);
+      this.video.requestVideoFrameCallback((_, metadata) => {
+        this.lastRtp = metadata.rtpTimestamp ?? null;
+        resolve();
+      });
+    });
   }
 
   private tellStale(): void {

@@ -31,6 +31,24 @@ export function panBy(zoom: DigitalZoom, x: number, y: number): DigitalZoom {
   return within({ ...zoom, left: zoom.left - x / zoom.scale, top: zoom.top - y / zoom.scale });
 }
 
+/** A finger's place, in parts of the tile. */
+export interface Finger {
+  x: number;
+  y: number;
+}
+
+/** Two fingers spread or close, and move: what was between them stays between them. */
+export function pinch(
+  zoom: DigitalZoom,
+  before: readonly [Finger, Finger],
+  after: readonly [Finger, Finger],
+): DigitalZoom {
+  const apart = ([a, b]: readonly [Finger, Finger]) => Math.max(Math.hypot(a.x - b.x, a.y - b.y), 0.01);
+  const middle = ([a, b]: readonly [Finger, Finger]) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
+  const [from, to] = [middle(before), middle(after)];
+  return panBy(zoomAt(zoom, apart(after) / apart(before), from.x, from.y), to.x - from.x, to.y - from.y);
+}
+
 const STEP = 1.5;
 const PAN = 0.2;
 

@@ -54,6 +54,11 @@ export class Freshness {
     return this.staleSince;
   }
 
+  /** Whether it takes a frame's timestamp to tell whether it is fresh. */
+  get replaying(): boolean {
+    return this.replayEnd !== null;
+  }
+
   /** Aimed at another camera or source: what comes first is taken for fresh. */
   begin(nowMs: number): void {
     this.freshMs = nowMs;
@@ -81,6 +86,7 @@ export class Freshness {
   frame(rtp: number | null, nowMs: number): void {
     if (this.replayEnd === "all") return;
     if (this.replayEnd !== null && rtp !== null && rtpDifference(rtp, this.replayEnd) <= 0) return;
+    this.replayEnd = null;
     this.freshMs = nowMs;
     this.staleSince = null;
   }

@@ -8,6 +8,7 @@ import { language, startLanguage, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
 import { actionFor } from "../model/keys.js";
 import { NO_FIELDS } from "../model/place-time.js";
+import { beat } from "./beat.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -108,7 +109,7 @@ export class AppRoot extends LitElement {
   ];
 
   readonly app = new App();
-  private bannerTimer: ReturnType<typeof setInterval> | undefined;
+  private unfollow: (() => void) | undefined;
 
   constructor() {
     super();
@@ -132,13 +133,13 @@ export class AppRoot extends LitElement {
     language.subscribe(() => this.onLanguage());
     this.onLanguage();
     this.app.start();
-    this.bannerTimer = setInterval(() => this.requestUpdate(), 1000);
+    this.unfollow = beat.followSeconds(() => this.requestUpdate());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     document.removeEventListener("keydown", this.onKey);
-    clearInterval(this.bannerTimer);
+    this.unfollow?.();
   }
 
   private onLanguage(): void {

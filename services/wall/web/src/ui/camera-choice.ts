@@ -49,9 +49,6 @@ export class CameraChoice extends LitElement {
         fieldset {
           grid-template-columns: minmax(0, 1fr);
         }
-        .check {
-          min-height: 44px;
-        }
       }
     `,
   ];

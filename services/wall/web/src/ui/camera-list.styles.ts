@@ -90,16 +90,16 @@ export const cameraListStyles = css`
     position: relative;
     display: flex;
     align-items: center;
-    height: 48px;
+    height: 56px;
     border-radius: 6px;
   }
   .camera {
     flex: 1;
     min-width: 0;
-    min-height: 48px;
+    min-height: 56px;
     justify-content: flex-start;
     gap: 11px;
-    padding: 5px 9px;
+    padding: 1px 9px;
     text-align: left;
     color: var(--text);
     cursor: grab;
@@ -121,7 +121,7 @@ export const cameraListStyles = css`
   .text {
     display: grid;
     min-width: 0;
-    line-height: 1.28;
+    line-height: 1.2;
   }
   .name,
   .second {
@@ -129,7 +129,12 @@ export const cameraListStyles = css`
     text-overflow: ellipsis;
   }
   .name {
+    display: -webkit-box;
     font-size: 15.5px;
+    white-space: normal;
+    overflow-wrap: anywhere;
+    -webkit-box-orient: vertical;
+    -webkit-line-clamp: 2;
   }
   .second {
     font-size: 13px;
@@ -154,6 +159,15 @@ export const cameraListStyles = css`
   li:hover :is(.edit, .saw),
   :is(.edit, .saw):focus-visible {
     opacity: 1;
+  }
+  /* Where no pointer hovers, no finger may press what it does not see. */
+  @media (hover: none) {
+    .edit,
+    .saw {
+      position: static;
+      opacity: 1;
+      background: transparent;
+    }
   }
   .list-empty {
     flex: 1;

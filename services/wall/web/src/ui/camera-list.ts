@@ -21,7 +21,7 @@ import { Watch } from "./watch.js";
 
 const MOST_TILES = 64;
 /** As `camera-list.styles.ts` has it. */
-const ROW_PX = 48;
+const ROW_PX = 56;
 
 @customElement("pantau-camera-list")
 export class CameraList extends LitElement {

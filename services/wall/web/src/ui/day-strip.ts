@@ -11,13 +11,13 @@ import { displayRatio, pointIn } from "../model/scale.js";
 import { type TimeScale, toMs, toPx } from "../model/time-scale.js";
 import { parseTimeline, type Timeline } from "../model/timeline.js";
 import { meantCameras } from "../model/wall.js";
+import { beat } from "./beat.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { DAMAGE_COLOR, GAP_COLOR, RANGE_COLORS } from "./timeline-paint.js";
 import { Watch } from "./watch.js";
 
 const HEIGHT_PX = 18;
-const REPAINT_MS = 1000;
 const READ_PERIOD_MS = 60_000;
 
 @customElement("pantau-day-strip")
@@ -57,7 +57,7 @@ export class DayStrip extends LitElement {
   private timeline: Timeline | null = null;
   private asked = "";
   private askedMs = 0;
-  private timer: ReturnType<typeof setInterval> | undefined;
+  private unfollow: (() => void) | undefined;
 
   constructor() {
     super();
@@ -66,12 +66,12 @@ export class DayStrip extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.timer = setInterval(() => this.requestUpdate(), REPAINT_MS);
+    this.unfollow = beat.followSeconds(() => this.requestUpdate());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearInterval(this.timer);
+    this.unfollow?.();
   }
 
   private async read(): Promise<void> {

@@ -104,12 +104,6 @@ export class EventsPanel extends LitElement {
       .empty {
         color: var(--text-soft);
       }
-      @media (max-width: 760px) {
-        .kinds button {
-          min-width: 44px;
-          min-height: 44px;
-        }
-      }
     `,
   ];
 

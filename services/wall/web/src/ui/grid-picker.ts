@@ -64,10 +64,6 @@ export class GridPicker extends LitElement {
         font-size: 13px;
       }
       @media (max-width: 760px) {
-        .opener {
-          min-width: 44px;
-          min-height: 44px;
-        }
         .opener > span:not(.mini) {
           display: none;
         }

@@ -167,9 +167,5 @@ export const healthDialogStyles = css`
       flex-direction: column;
       align-items: center;
     }
-    button {
-      min-width: 44px;
-      min-height: 44px;
-    }
   }
 `;

@@ -128,10 +128,6 @@ export class IncidentPage extends LitElement {
         .page {
           grid-template-columns: minmax(0, 1fr);
         }
-        button,
-        a.button {
-          min-height: 44px;
-        }
       }
     `,
   ];

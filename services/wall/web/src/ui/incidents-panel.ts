@@ -76,11 +76,6 @@ export class IncidentsPanel extends LitElement {
         padding: 2px 9px;
         font-size: 13.5px;
       }
-      @media (max-width: 760px) {
-        .actions button {
-          min-height: 44px;
-        }
-      }
       .empty {
         margin: 20px 10px;
         color: var(--text-soft);

@@ -189,9 +189,5 @@ export const mapPanelStyles = css`
     :host {
       width: 100%;
     }
-    button {
-      min-width: 44px;
-      min-height: 44px;
-    }
   }
 `;

@@ -99,11 +99,6 @@ const own = css`
     overflow-wrap: anywhere;
     user-select: all;
   }
-  @media (max-width: 760px) {
-    button {
-      min-height: 44px;
-    }
-  }
 `;
 
 /** The look of what they have in common. */

@@ -68,6 +68,21 @@ export const shared = css`
     outline: 2px solid var(--focus);
     outline-offset: 2px;
   }
+  /* A finger's target on a phone (WCAG 2.5.5), whatever a component says of its buttons. */
+  @media (max-width: 760px) {
+    :is(a, button, select, summary, input:not([type="checkbox"], [type="radio"])) {
+      min-width: 44px !important;
+      min-height: 44px !important;
+    }
+    a,
+    summary {
+      display: inline-flex;
+      align-items: center;
+    }
+    label:has(> :is([type="checkbox"], [type="radio"])) {
+      min-height: 44px;
+    }
+  }
   .icon {
     flex: none;
   }
@@ -221,10 +236,6 @@ export const sidePanel = css`
   @media (max-width: 760px) {
     :host {
       width: 100%;
-    }
-    button {
-      min-width: 44px;
-      min-height: 44px;
     }
   }
 `;

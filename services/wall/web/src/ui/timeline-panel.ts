@@ -7,6 +7,7 @@ import { language, type MessageKey, t } from "../i18n/index.js";
 import { clockTime, dayDate, duration, rateText, sinceTime } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { wallCameras } from "../model/wall.js";
+import { beat } from "./beat.js";
 import { type IconName, icon } from "./icons.js";
 import { shared } from "./styles.js";
 import type { TimelineView } from "./timeline-view.js";
@@ -15,7 +16,6 @@ import "./day-strip.js";
 import "./exports-tray.js";
 import "./timeline-view.js";
 
-const TICK_MS = 250;
 const AGO_MS = 300_000;
 
 @customElement("pantau-timeline-panel")
@@ -58,9 +58,10 @@ export class TimelinePanel extends LitElement {
         font-variant-numeric: tabular-nums;
       }
       .moment b {
-        font-size: 21px;
+        font-size: 30px;
         font-weight: 600;
-        color: var(--playhead, #e8b75a);
+        line-height: 34px;
+        color: #e8b75a;
       }
       button[aria-pressed="true"]:disabled {
         opacity: 1;
@@ -68,6 +69,7 @@ export class TimelinePanel extends LitElement {
         color: var(--good);
       }
       .moment.live b {
+        font-size: 21px;
         color: var(--good);
       }
       .moment span {
@@ -125,12 +127,6 @@ export class TimelinePanel extends LitElement {
           flex-wrap: wrap;
         }
       }
-      @media (max-width: 760px) {
-        button {
-          min-width: 44px;
-          min-height: 44px;
-        }
-      }
       @container (max-width: 1700px) {
         .note.hint,
         .wide {
@@ -148,7 +144,7 @@ export class TimelinePanel extends LitElement {
   @property({ attribute: false }) app!: App;
   @query("pantau-timeline-view") private view!: TimelineView;
   @query("input") private goal!: HTMLInputElement;
-  private timer: ReturnType<typeof setInterval> | undefined;
+  private unfollow: (() => void) | undefined;
 
   constructor() {
     super();
@@ -160,12 +156,12 @@ export class TimelinePanel extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.timer = setInterval(() => this.requestUpdate(), TICK_MS);
+    this.unfollow = beat.follow(() => this.requestUpdate());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearInterval(this.timer);
+    this.unfollow?.();
   }
 
   private button(name: IconName, label: MessageKey, action: () => void, extra = ""): TemplateResult {

@@ -12,13 +12,13 @@ import { displayRatio, pointIn } from "../model/scale.js";
 import { pan, reveal, type TimeScale, toMs, toPx, zoom } from "../model/time-scale.js";
 import { momentAt, type Timeline } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
+import { beat } from "./beat.js";
 import { shared } from "./styles.js";
 import { paint } from "./timeline-paint.js";
 import { timelineViewStyles } from "./timeline-view.styles.js";
 import { Watch } from "./watch.js";
 
 const FIRST_SPAN_MS = 2 * 3_600_000;
-const REPAINT_MS = 200;
 const PREVIEW_DELAY_MS = 250;
 /** Keyframes are further apart: the browser then has most previews already. */
 const PREVIEW_GRID_MS = 1000;
@@ -52,7 +52,7 @@ export class TimelineView extends LitElement {
   @query("canvas") private canvas!: HTMLCanvasElement;
   private scale: TimeScale = { fromMs: 0, toMs: 1, widthPx: 1 };
   private drag: Drag | null = null;
-  private timer: ReturnType<typeof setInterval> | undefined;
+  private unfollow: (() => void) | undefined;
   private previewTimer: ReturnType<typeof setTimeout> | undefined;
   private watched: TimeScale | null = null;
   private endFirst: (() => void) | undefined;
@@ -82,7 +82,7 @@ export class TimelineView extends LitElement {
     const toMsNow = Math.min(this.app.playback.nowMs() + FIRST_SPAN_MS * 0.5, Date.now() + FIRST_SPAN_MS * 0.05);
     this.scale = { fromMs: toMsNow - FIRST_SPAN_MS, toMs: toMsNow, widthPx: 1 };
     this.resize.observe(this);
-    this.timer = setInterval(() => this.onTick(), REPAINT_MS);
+    this.unfollow = beat.follow(() => this.onBeat());
     this.endFirst = this.app.playback.timelines.subscribe((timelines) => {
       if (timelines.size > 0) this.fitFirst(timelines);
     });
@@ -92,7 +92,7 @@ export class TimelineView extends LitElement {
     super.disconnectedCallback();
     this.resize.disconnect();
     this.endFirst?.();
-    clearInterval(this.timer);
+    this.unfollow?.();
     clearTimeout(this.previewTimer);
     this.app.playback.watch(null);
   }
@@ -129,7 +129,7 @@ export class TimelineView extends LitElement {
     this.requestUpdate();
   }
 
-  private onTick(): void {
+  private onBeat(): void {
     if (!this.drag) {
       const followed = reveal(this.scale, this.app.playback.nowMs());
       if (followed !== this.scale && (this.app.playback.playing || !this.app.playback.active)) this.setScale(followed);

@@ -9,6 +9,7 @@ import type { Panel } from "../app/view.js";
 import { chooseLanguage, language, t } from "../i18n/index.js";
 import { grouped, type Loudness, loudest } from "../model/event-feed.js";
 import { clockTime, dayDate, localeOf } from "../model/format.js";
+import { beat } from "./beat.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -67,18 +68,13 @@ export class TopBar extends LitElement {
         align-items: center;
         gap: 7px;
         margin-right: 12px;
-        color: var(--text-dim);
+        color: var(--warn);
         font-size: 13.5px;
         font-variant-numeric: tabular-nums;
-      }
-      .link {
         min-width: 0;
         max-height: 40px;
         overflow: hidden;
         text-overflow: ellipsis;
-      }
-      .link.bad {
-        color: var(--warn);
       }
       time {
         margin: 0 12px 0 4px;
@@ -128,11 +124,6 @@ export class TopBar extends LitElement {
       /* Of the bar itself: a window's width knows no scale. All names fit on the widest alone. */
       @container (max-width: 2300px) {
         .rest .wide {
-          display: none;
-        }
-      }
-      @container (min-width: 1841px) and (max-width: 2020px) {
-        .link:not(.bad) {
           display: none;
         }
       }
@@ -198,7 +189,6 @@ export class TopBar extends LitElement {
           padding-top: 4px;
           border-top: 1px solid var(--line);
         }
-        .link:not(.bad),
         time span {
           display: none;
         }
@@ -213,17 +203,13 @@ export class TopBar extends LitElement {
         time b {
           font-size: 18px;
         }
-        button,
-        button:has(.wide) {
-          min-width: 44px;
-          min-height: 44px;
-        }
       }
     `,
   ];
 
   @property({ attribute: false }) app!: App;
-  private timer: ReturnType<typeof setInterval> | undefined;
+  private shownSecond = 0;
+  private unfollow: (() => void) | undefined;
 
   constructor() {
     super();
@@ -247,12 +233,17 @@ export class TopBar extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.timer = setInterval(() => this.requestUpdate(), 1000);
+    this.unfollow = beat.follow(() => this.look());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearInterval(this.timer);
+    this.unfollow?.();
+  }
+
+  /** Renders where the clock shows another second. */
+  private look(): void {
+    if (Math.floor(Date.now() / 1000) !== this.shownSecond) this.requestUpdate();
   }
 
   private panelButton(panel: Panel, badge: Badge | null = null): TemplateResult {
@@ -283,25 +274,23 @@ export class TopBar extends LitElement {
     </button>`;
   }
 
-  private link(): TemplateResult {
+  /** What is wrong with the way to the server; nothing while it is well. */
+  private link(): TemplateResult | typeof nothing {
     const { keeper, server, link } = this.app;
     if (link.phase === "no-webrtc" || link.phase === "no-h264") {
-      return html`<span class="link bad" role="status" title=${t("tile.browser")} aria-label=${t("tile.browser")}>
+      return html`<span class="link" role="status" title=${t("tile.browser")} aria-label=${t("tile.browser")}>
         ${icon("warning")}
       </span>`;
     }
     const open = link.phase === "open" && server.value.answers;
-    if (!open) return html`<span class="link bad" role="status">${icon("link-lost")}${t("bar.reconnecting")}</span>`;
+    if (!open) return html`<span class="link" role="status">${icon("link-lost")}${t("bar.reconnecting")}</span>`;
     const quality = keeper.quality.value;
-    if (!quality) return html`<span class="link">${t("bar.connected")}</span>`;
+    if (!quality || quality.loss < SLOW_LOSS) return nothing;
     const locale = localeOf(language.value);
-    const digits = quality.loss > 0 && quality.loss < 0.1 ? 1 : 0;
+    const digits = quality.loss < 0.1 ? 1 : 0;
     const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: digits });
     const loss = percent.format(quality.loss);
-    if (quality.loss >= SLOW_LOSS) {
-      return html`<span class="link bad" role="status">${icon("warning")}${t("bar.link.slow", { loss })}</span>`;
-    }
-    return html`<span class="link" title=${t("bar.connected")}>${t("bar.connected")}</span>`;
+    return html`<span class="link" role="status">${icon("warning")}${t("bar.link.slow", { loss })}</span>`;
   }
 
   /** Who is signed in, and signing out where there are accounts. */
@@ -336,6 +325,7 @@ export class TopBar extends LitElement {
 
   override render(): TemplateResult {
     const now = Date.now();
+    this.shownSecond = Math.floor(now / 1000);
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
     const badge: Badge | null =
       open > 0 ? { count: open, text: t("bar.incidents.open", { count: open }), tone: "warn" } : null;

@@ -14,6 +14,10 @@ export const wallTileStyles = css`
     cursor: default;
     user-select: none;
   }
+  /* Fingers zoom and move the picture (pan-zoom.ts). */
+  :host([enlarged]) {
+    touch-action: none;
+  }
   /* The strip stands above the picture: a camera's own name and clock stay readable. */
   .screen {
     position: absolute;
@@ -44,6 +48,13 @@ export const wallTileStyles = css`
     border: 2px solid transparent;
     pointer-events: none;
   }
+  /* That a picture is not live is seen from across the room: by the whole frame. */
+  :host([data-source="recorded"]) .edge {
+    box-shadow: inset 0 0 0 3px #b98a2c;
+  }
+  :host([data-source="recorded"]) .head {
+    background: #3a2c10;
+  }
   :host([selected]) .edge {
     border-color: var(--accent);
   }
@@ -62,19 +73,23 @@ export const wallTileStyles = css`
     inset: 0 0 auto;
     display: flex;
     align-items: center;
-    justify-content: space-between;
     gap: 8px;
     height: var(--strip);
-    padding: 0 clamp(4px, 1cqi, 10px);
+    padding: 0 clamp(7px, 1cqi, 10px);
     background: var(--panel);
     font-size: calc(var(--strip) * 0.6);
     line-height: 1;
     pointer-events: none;
   }
+  .number {
+    flex: none;
+    color: var(--text-soft);
+    font-variant-numeric: tabular-nums;
+  }
   .name {
     display: flex;
     align-items: center;
-    flex: 0 1 auto;
+    flex: 1 1 auto;
     gap: 0.5em;
     min-width: 0;
     color: var(--text);
@@ -127,16 +142,27 @@ export const wallTileStyles = css`
     position: absolute;
     inset: var(--strip) 0 0;
     display: flex;
-    flex-direction: column;
     align-items: center;
     justify-content: center;
-    gap: 0.15em;
     padding: 2% 5%;
     text-align: center;
     color: var(--text-soft);
     font-size: clamp(12px, 3.7cqi, 24px);
     line-height: 1.3;
     pointer-events: none;
+  }
+  .plate {
+    display: flex;
+    flex-direction: column;
+    align-items: center;
+    gap: 0.15em;
+    max-width: 100%;
+  }
+  /* Over a picture that is white 4.5:1 and more. */
+  .dim + .message .plate {
+    padding: 0.5em 0.9em;
+    border-radius: 8px;
+    background: var(--shade);
   }
   .message .icon {
     width: clamp(22px, 15cqmin, 72px);

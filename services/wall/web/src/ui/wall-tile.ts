@@ -7,7 +7,7 @@ import { toggleSound } from "../app/perform.js";
 import { language, t } from "../i18n/index.js";
 import { Picture, type PictureState } from "../media/picture.js";
 import { stillFile, stillName } from "../media/still-file.js";
-import { type DigitalZoom, NO_ZOOM, panBy, zoomAt, zoomStep, zoomTransform } from "../model/digital-zoom.js";
+import { type DigitalZoom, NO_ZOOM, zoomStep, zoomTransform } from "../model/digital-zoom.js";
 import { placeOf } from "../model/filling.js";
 import { duration, momentTime, sinceTime } from "../model/format.js";
 import { allowanceMs } from "../model/freshness.js";
@@ -16,16 +16,15 @@ import { captureTimeUs } from "../model/rtp.js";
 import { displayRatio } from "../model/scale.js";
 import { seenOf, type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
 import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
+import { beat } from "./beat.js";
 import { accepts, dragTile, dropped } from "./drag.js";
 import { type IconName, icon } from "./icons.js";
+import { PanZoom } from "./pan-zoom.js";
 import { statusMark } from "./status-mark.js";
 import { shared } from "./styles.js";
 import { wallTileStyles } from "./wall-tile.styles.js";
 import { Watch } from "./watch.js";
 
-const CHECK_MS = 250;
-/** Every so many checks what is told once a second. */
-const CHECKS_A_SECOND = 4;
 const SIZE_SETTLE_MS = 120;
 const FLASH_MS = 400;
 
@@ -42,10 +41,8 @@ export class WallTile extends LitElement {
   @query("video") private video!: HTMLVideoElement;
   @query("canvas") private canvas!: HTMLCanvasElement;
   private picture: Picture | null = null;
-  private checks = 0;
   private sizeTimer: ReturnType<typeof setTimeout> | undefined;
-  private checkTimer: ReturnType<typeof setInterval> | undefined;
-  private endSlot: (() => void) | undefined;
+  private unfollow: (() => void) | undefined;
   private readonly resize = new ResizeObserver(([entry]) => entry && this.onResize(entry.contentRect));
 
   constructor() {
@@ -60,6 +57,11 @@ export class WallTile extends LitElement {
       this.app.zoom,
       this.app.me,
     ]);
+    new PanZoom(
+      this,
+      () => (this.enlarged && this.tile.camera !== null ? this.app.zoom : null),
+      () => this.renderRoot.querySelector(".screen"),
+    );
   }
 
   override connectedCallback(): void {
@@ -68,15 +70,14 @@ export class WallTile extends LitElement {
     this.setAttribute("role", "group");
     this.addEventListener("click", this.onClick);
     this.addEventListener("dblclick", this.onDoubleClick);
-    this.addEventListener("wheel", this.onWheel, { passive: false });
-    this.addEventListener("pointermove", this.onPan);
     this.addEventListener("dragover", this.onDragOver);
     this.addEventListener("dragleave", this.onDragLeave);
     this.addEventListener("drop", this.onDrop);
     this.addEventListener("dragstart", this.onDragStart);
     this.resize.observe(this);
-    this.checkTimer = setInterval(() => this.check(), CHECK_MS);
     const endings = [
+      beat.follow(() => this.check()),
+      beat.followSeconds(() => this.checkEachSecond()),
       this.app.slot(this.index).subscribe((view) => {
         if (view) this.picture?.onNotice(view.notice);
         this.requestUpdate();
@@ -84,7 +85,7 @@ export class WallTile extends LitElement {
       this.app.tracks.subscribe(() => this.takeTrack()),
       this.app.flash.subscribe((flash) => flash?.slot === this.index && this.pointOut()),
     ];
-    this.endSlot = () => {
+    this.unfollow = () => {
       for (const end of endings) end();
     };
   }
@@ -92,9 +93,8 @@ export class WallTile extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.resize.disconnect();
-    clearInterval(this.checkTimer);
     clearTimeout(this.sizeTimer);
-    this.endSlot?.();
+    this.unfollow?.();
     this.picture?.release();
   }
 
@@ -122,6 +122,7 @@ export class WallTile extends LitElement {
     this.draggable = this.tile.camera !== null && this.zoom.scale === 1;
     this.setAttribute("aria-label", this.label());
     this.dataset.camera = this.tile.camera ?? "";
+    this.dataset.source = this.tile.source;
     this.dataset.state = this.message()?.tone ?? "ok";
     this.app.tileSees(this.index, this.tile.camera, seenOf(this.input()));
     if (changed.has("selected") && this.selected && document.activeElement?.shadowRoot?.activeElement !== null) {
@@ -166,8 +167,6 @@ export class WallTile extends LitElement {
     this.picture?.check(!document.hidden && !this.hidden, this.allowanceMs());
     // Sending the size again detects a relay that has gone.
     if (!wasStale && this.pictureState.staleSinceMs !== null) this.app.keeper.probe(this.index);
-    this.checks = (this.checks + 1) % CHECKS_A_SECOND;
-    if (this.checks === 0) this.checkEachSecond();
   }
 
   private allowanceMs(): number {
@@ -199,26 +198,11 @@ export class WallTile extends LitElement {
 
   private readonly onDoubleClick = () => this.app.wall.update((wall) => toggleEnlarged(wall, this.index));
 
-  /** While a tile fills the wall the wheel zooms into its picture. */
-  private readonly onWheel = (event: WheelEvent) => {
-    if (!this.enlarged || this.tile.camera === null) return;
-    event.preventDefault();
-    const box = this.renderRoot.querySelector(".screen")?.getBoundingClientRect();
-    if (!box) return;
-    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-    this.app.zoom.update((zoom) => zoomAt(zoom, 1.0018 ** -event.deltaY, x, y));
-  };
-
-  private readonly onPan = (event: PointerEvent) => {
-    if (this.zoom.scale === 1 || event.buttons !== 1) return;
-    const { width, height } = this.getBoundingClientRect();
-    const [x, y] = [event.movementX / width, event.movementY / height];
-    this.app.zoom.update((zoom) => panBy(zoom, x, y));
-  };
-
   private async saveStill(): Promise<void> {
     const { camera } = this.tile;
     if (camera === null) return;
+    // Nobody has looked at each frame of a live tile among others.
+    if (this.tile.source === "live" && !this.enlarged) await this.picture?.awaitFrame();
     const takenMs = (this.tile.source === "recorded" ? this.recordedTimeMs() : this.markedTimeMs(1)) ?? Date.now();
     const moment = momentText(takenMs);
     const blob = await stillFile(this.video, `${this.app.camera(camera)?.name ?? camera} · ${moment}`);
@@ -284,7 +268,7 @@ export class WallTile extends LitElement {
     if (!message) return nothing;
     const nowMs = Date.now();
     const since = message.sinceMs === null ? null : sinceTime(message.sinceMs, nowMs, language.value);
-    return html`<div class="message ${message.tone}" part="message">
+    return html`<div class="message ${message.tone}" part="message"><div class="plate">
       ${icon(message.icon)}
       <strong>${t(message.title)}</strong>
       ${message.reason ? html`<span class="reason">${t(message.reason)}</span>` : nothing}
@@ -292,7 +276,7 @@ export class WallTile extends LitElement {
       ${since ? html`<span class="since">${t("tile.since", { since })}</span>` : nothing}
       ${message.pictureMs === null ? nothing : html`<span class="age">${t("tile.age", { age: duration(nowMs - message.pictureMs) })}</span>`}
       ${message.retryMs === null ? nothing : html`<span class="retry">${retryText(message.retryMs - nowMs)}</span>`}
-    </div>`;
+    </div></div>`;
   }
 
   private head(): TemplateResult | typeof nothing {
@@ -302,6 +286,7 @@ export class WallTile extends LitElement {
     const input = this.input();
     const badges = tileBadges(input);
     return html`<div class="head">
+      <span class="number" aria-hidden="true">${this.index + 1}</span>
       <span class="name">${statusMark(tileMark(input))}<span>${entry?.name ?? camera}</span></span>
       <span class="badges">
         ${badges.map(
