@@ -1,10 +1,10 @@
 """An operator's page through a shift: 36 tiles, and a person who uses it all the while.
 
 The heap is read after a garbage collection. The page's own CPU time is its main thread's (Chrome DevTools Protocol,
-`Performance.getMetrics` in `threadTicks`, so that a busy machine adds no waiting), told in three parts: script; style and
-layout; the rest, which is paint, the hand-over to the compositor, and what Chromium does there by itself for videos that
-play. Decoding, conversion of colours, raster and composition are on other threads. The commands of this measurement
-(`DevToolsCommandDuration`) are not the page's.
+`Performance.getMetrics` in `threadTicks`, so that a busy machine adds no waiting), told in three parts: script; style
+and layout; the rest. The rest is paint, the hand-over to the compositor, and what Chromium does there by itself for
+videos that play. Decoding, conversion of colours, raster and composition are on other threads. The commands of this
+measurement (`DevToolsCommandDuration`) are not the page's.
 """
 
 import asyncio

@@ -23,9 +23,7 @@ def test_a_stamp_is_fresh_only_for_what_it_was_written_for(tmp_path: Path, monke
     assert not steps.Stamp("x", hashlib.sha256(b"2")).fresh()
 
 
-def test_an_installer_that_says_nothing_is_told_to_run_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installer_that_says_nothing_is_told_to_run_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = tmp_path / "told"
 
     class Terminal(io.StringIO):

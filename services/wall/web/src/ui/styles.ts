@@ -68,7 +68,7 @@ export const shared = css`
     outline: 2px solid var(--focus);
     outline-offset: 2px;
   }
-  /* A finger's target on a phone (WCAG 2.5.5), whatever a component says of its buttons. */
+  /* A finger's target on a phone (WCAG 2.5.5), over what a component says of its own buttons. */
   @media (max-width: 760px) {
     :is(a, button, select, summary, input:not([type="checkbox"], [type="radio"])) {
       min-width: 44px !important;
