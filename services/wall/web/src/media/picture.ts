@@ -52,7 +52,7 @@ export class Picture {
       this.tellStale();
     });
     video.style.opacity = "0";
-    canvas.style.opacity = "0";
+    this.setStill(false);
   }
 
   get state(): PictureState {
@@ -224,6 +224,8 @@ export class Picture {
   private setStill(shown: boolean): void {
     this.stillShown = shown;
     this.canvas.style.opacity = shown ? "1" : "0";
+    // One that is only transparent is a layer of its own in each turn of the page.
+    this.canvas.hidden = !shown;
   }
 
   private changed(): void {

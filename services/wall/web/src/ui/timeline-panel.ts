@@ -144,6 +144,7 @@ export class TimelinePanel extends LitElement {
   @property({ attribute: false }) app!: App;
   @query("pantau-timeline-view") private view!: TimelineView;
   @query("input") private goal!: HTMLInputElement;
+  private shownSecond = 0;
   private unfollow: (() => void) | undefined;
 
   constructor() {
@@ -156,12 +157,17 @@ export class TimelinePanel extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.unfollow = beat.follow(() => this.requestUpdate());
+    this.unfollow = beat.follow(() => this.onBeat());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.unfollow?.();
+  }
+
+  /** Renders where the moment's text is another one. */
+  private onBeat(): void {
+    if (Math.floor(this.app.playback.nowMs() / 1000) !== this.shownSecond) this.requestUpdate();
   }
 
   private button(name: IconName, label: MessageKey, action: () => void, extra = ""): TemplateResult {
@@ -218,6 +224,7 @@ export class TimelinePanel extends LitElement {
   private moment(): TemplateResult {
     const { playback } = this.app;
     const at = playback.nowMs();
+    this.shownSecond = Math.floor(at / 1000);
     return html`<div class="moment ${playback.active ? "" : "live"}">
       <span>${dayDate(at, language.value)}</span><b>${clockTime(at, language.value)}</b>
     </div>`;

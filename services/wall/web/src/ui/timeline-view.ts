@@ -52,6 +52,7 @@ export class TimelineView extends LitElement {
   @query("canvas") private canvas!: HTMLCanvasElement;
   private scale: TimeScale = { fromMs: 0, toMs: 1, widthPx: 1 };
   private drag: Drag | null = null;
+  private drawnTo = "";
   private unfollow: (() => void) | undefined;
   private previewTimer: ReturnType<typeof setTimeout> | undefined;
   private watched: TimeScale | null = null;
@@ -134,7 +135,13 @@ export class TimelineView extends LitElement {
       const followed = reveal(this.scale, this.app.playback.nowMs());
       if (followed !== this.scale && (this.app.playback.playing || !this.app.playback.active)) this.setScale(followed);
     }
-    this.draw();
+    if (this.movedTo() !== this.drawnTo) this.draw();
+  }
+
+  /** Where time alone moves what is drawn: the playhead and the present, in pixels of the display. */
+  private movedTo(): string {
+    const px = (ms: number) => Math.round(toPx(this.scale, ms) * displayRatio());
+    return `${px(this.app.playback.nowMs())} ${px(Date.now())}`;
   }
 
   private rows(): Lane[] {
@@ -156,6 +163,7 @@ export class TimelineView extends LitElement {
       this.canvas.style.height = `${heightPx}px`;
     }
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.drawnTo = this.movedTo();
     const { playback } = this.app;
     paint(context, {
       scale: this.scale,
