@@ -41,6 +41,12 @@ export class ListEdge extends LitElement {
     new Watch(this, () => []);
   }
 
+  private readonly onDown = (event: PointerEvent) => {
+    (event.target as HTMLElement).setPointerCapture(event.pointerId);
+    // A click no longer does it: `mousedown` is cancelled, for the browser would drag the row that comes under its place.
+    (event.target as HTMLElement).focus({ preventScroll: true });
+  };
+
   private readonly onMove = (event: PointerEvent) => {
     if (event.buttons === 0 || !this.parentElement) return;
     this.widthPx = listWidth(pointIn(event, this.parentElement).x);
@@ -60,7 +66,7 @@ export class ListEdge extends LitElement {
     document.documentElement.style.setProperty("--list-width", `${this.widthPx}px`);
     return html`<div role="separator" tabindex="0" aria-orientation="vertical" aria-label=${t("list.edge")} title=${t("list.edge")}
       aria-valuenow=${this.widthPx} aria-valuemin=${LEAST_PX} aria-valuemax=${MOST_PX}
-      @pointerdown=${(event: PointerEvent) => (event.target as Element).setPointerCapture(event.pointerId)}
+      @pointerdown=${this.onDown} @mousedown=${(event: Event) => event.preventDefault()}
       @pointermove=${this.onMove} @pointerup=${this.remember} @keydown=${this.onKey}></div>`;
   }
 }
