@@ -3,6 +3,7 @@
 Credentials go in and never come out: no reply here has a field for them.
 """
 
+import codecs
 import re
 import unicodedata
 from typing import Annotated, Any, Final, Literal
@@ -196,6 +197,9 @@ class CameraRemovalReply(Model):
     id: Id
 
 
+_UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
 class ImportRequest(Model):
     """Many cameras at once. docs/guide/cameras.md lists the columns."""
 
@@ -208,13 +212,13 @@ class ImportRequest(Model):
     def of(cls, body: bytes, content_type: str, *, dry_run: bool = False) -> "ImportRequest":
         """From an HTTP body or a file; raises `InvalidInputError`.
 
-        CSV may be UTF-8, with a byte-order mark or without, or windows-1252 as spreadsheets write it.
+        CSV may be UTF-8, with a byte-order mark or without, UTF-16 with one, or windows-1252 as spreadsheets write it.
         """
         if len(body) > MAX_IMPORT_BYTES:
             raise InvalidInputError(f"an import takes at most {MAX_IMPORT_BYTES} bytes, this has {len(body)}; split it")
         is_json = "json" in content_type.lower()
         try:
-            text = body.decode("utf-8-sig")
+            text = body.decode("utf-16" if body[:2] in _UTF_16_MARKS and not is_json else "utf-8-sig")
         except UnicodeDecodeError as error:
             if is_json:
                 raise InvalidInputError(f"JSON is UTF-8, and this is not (byte {error.start})") from error

@@ -175,19 +175,19 @@ def _column(header: str) -> str | None:
 
 def _parse_csv(content: str) -> ParsedTable:
     lines = _csv_lines(content)
-    _, header = next(lines, (1, list[str]()))
+    first, header = next(lines, (1, list[str]()))
     if len(header) > MAX_COLUMNS:
-        raise InvalidInputError(f"line 1 names {len(header)} columns; at most {MAX_COLUMNS} are taken")
+        raise InvalidInputError(f"line {first} names {len(header)} columns; at most {MAX_COLUMNS} are taken")
     columns = [_column(name) for name in header]
     if "main_url" not in columns or not {"id", "name"} & set(columns):
         raise InvalidInputError(
-            "line 1 must name the columns, at least 'name' (or 'id') and 'main_url'; "
+            f"line {first} must name the columns, at least 'name' (or 'id') and 'main_url'; "
             f"it names {', '.join(repr(name) for name in header) or 'nothing'}"
         )
     doubled = sorted({name for name in columns if name and columns.count(name) > 1})
     if doubled:
-        raise InvalidInputError(f"line 1 names a column twice: {', '.join(doubled)}")
-    delimiter = _delimiter(content)
+        raise InvalidInputError(f"line {first} names a column twice: {', '.join(doubled)}")
+    _, _, delimiter = _table(content)
     rows: list[ParsedRow] = []
     for line, cells in lines:
         if any(cell.strip() for cell in cells):
@@ -198,20 +198,35 @@ def _parse_csv(content: str) -> ParsedTable:
     return ParsedTable(rows, tuple(name for name in unknown if not _is_refusal(name)))
 
 
-def _delimiter(content: str) -> str:
-    return max(",;\t", key=content.partition("\n")[0].count)
+_LINE_END: Final = r"(?:\r\n|\r|\n)"
+_PREAMBLE: Final = re.compile(
+    rf"""(?:[ ,;\t]*{_LINE_END})*(?:"?sep=(?P<delimiter>[,;\t])"?[ ,;\t]*{_LINE_END})?""", re.IGNORECASE
+)
+"""What spreadsheets write before the header: empty rows, and Excel's line that names the delimiter."""
+
+
+def _table(content: str) -> tuple[int, str, str]:
+    """How many lines stand before the header, the text from it on, and its delimiter."""
+    preamble = _PREAMBLE.match(content)
+    if preamble is None:
+        raise AssertionError("unreachable: it matches no text, too")
+    table = content[preamble.end() :]
+    header = re.split(_LINE_END, table, maxsplit=1)[0]
+    delimiter = preamble["delimiter"] or max(",;\t", key=re.sub(r'"[^"]*"', "", header).count)
+    return len(re.findall(_LINE_END, preamble[0])), table, delimiter
 
 
 def _csv_lines(content: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row's first line, from 1, and its cells; raises `InvalidInputError`."""
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content), skipinitialspace=True)
-    line = 1
+    """Each row's first line, from 1, and its cells, the header's first; raises `InvalidInputError`."""
+    before, table, delimiter = _table(content)
+    reader = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, skipinitialspace=True)
+    line = before + 1
     try:
         for cells in reader:
             yield line, cells
-            line = reader.line_num + 1
+            line = before + reader.line_num + 1
     except csv.Error as error:
-        raise InvalidInputError(f"line {reader.line_num} is no CSV: {error}") from error
+        raise InvalidInputError(f"line {before + reader.line_num} is no CSV: {error}") from error
 
 
 def _csv_row(line: int, columns: list[str | None], cells: list[str], delimiter: str) -> ParsedRow:

@@ -128,6 +128,7 @@ def test_no_row_is_more_than_refused(entry: dict[str, object], known: bool) -> N
 def test_an_import_reads_what_spreadsheets_save() -> None:
     assert ImportRequest.of("\ufeffname".encode(), "text/csv; charset=utf-8").content == "name"
     assert ImportRequest.of("Jl. Café".encode("cp1252"), "text/csv").content == "Jl. Café"
+    assert ImportRequest.of("Jl. Café".encode("utf-16"), "text/csv").content == "Jl. Café"
     assert ImportRequest.of(b"[]", "application/json").format == "json"
     with pytest.raises(InvalidInputError, match="UTF-8"):
         ImportRequest.of(b"\xff", "application/json")

@@ -56,6 +56,21 @@ def test_headers_may_be_anybodys_and_cells_split_as_spreadsheets_do(delimiter: s
     assert row.given["enabled"] is True
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("sep=;\r\nname;url\r\nA;rtsp://h/1\r\n", 3),
+        ("\r\n;;\r\nname;url\r\nA;rtsp://h/1\r\n", 4),
+        ('"SEP=\t"\nname\turl\nA\trtsp://h/1', 3),
+        ('name;url;"a,b,c,d"\nA;rtsp://h/1;x\n', 2),
+        ("name,url\rA,rtsp://h/1\r", 2),
+    ],
+)
+def test_what_spreadsheets_write_before_the_header_and_at_line_ends_hides_no_row(text: str, line: int) -> None:
+    (row,) = rows(text)
+    assert (row.number, row.id, row.given["profiles"]) == (line, "a", {"main": {"url": "rtsp://h/1"}})
+
+
 def test_credentials_in_a_url_are_split_off() -> None:
     (row,) = rows("name,url\nA,rtsp://admin:p%40ss@10.0.0.1/1\n")
     assert row.given["profiles"] == {"main": {"url": "rtsp://10.0.0.1/1"}}

@@ -93,7 +93,7 @@ describe("a file of cameras", () => {
     expect(table.rows.map(({ line }) => line)).toEqual([2, 5]);
     expect(table.rows[0]?.cells).toEqual(['Pasar "Besar"', "rtsp://a", "Jl. A;\nlantai 2"]);
     expect(readCsv(writeCsv(table)).rows.map(({ cells }) => cells)).toEqual(table.rows.map(({ cells }) => cells));
-    expect(readCsv("")).toEqual({ header: [], rows: [] });
+    expect(readCsv("")).toEqual({ header: [], headerLine: 1, rows: [] });
   });
 
   it("shows the column that is refused by each of its names, else all of them", () => {
@@ -101,5 +101,8 @@ describe("a file of cameras", () => {
     expect(rowColumns(["nama", "rtsp", "lat"], "latitude")).toEqual([2]);
     expect(rowColumns(["nama", "retention"], "retention")).toEqual([1]);
     expect(rowColumns(["nama", "rtsp"], "")).toEqual([0, 1]);
+    expect(rowColumns(["nama", "rtsp", "sub"], "profiles.sub.url")).toEqual([2]);
+    expect(rowColumns(["nama", "rtsp", "transport"], "profiles.main.transport")).toEqual([2]);
+    expect(rowColumns(["nama", "lintang"], "location.latitude")).toEqual([1]);
   });
 });

@@ -1,18 +1,23 @@
 /** CSV as spreadsheets write it (RFC 4180, or with semicolons or tabs): read for correction, and written again. */
 
 export interface CsvRow {
-  /** The line that it begins in, from 1; the header's is 1. */
+  /** The line that it begins in, from 1. */
   line: number;
   cells: string[];
 }
 
 export interface CsvTable {
   header: string[];
+  /** The line that the header begins in, from 1. */
+  headerLine: number;
   rows: CsvRow[];
 }
 
-/** As the server reads a file: UTF-8, else windows-1252. */
+/** As the server reads a file: UTF-16 with its mark, UTF-8, else windows-1252. */
 export function decodeCsv(bytes: ArrayBuffer): string {
+  const [first, second] = new Uint8Array(bytes);
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
@@ -20,21 +25,34 @@ export function decodeCsv(bytes: ArrayBuffer): string {
   }
 }
 
-export function readCsv(text: string): CsvTable {
-  const plain = text.replace(/^\uFEFF/, "");
-  const records = recordsOf(plain, delimiterOf(plain.split("\n", 1)[0] ?? ""));
-  const [header, ...rows] = records.filter(({ cells }) => cells.some((cell) => cell.trim() !== ""));
-  return { header: header?.cells ?? [], rows };
+const LINE_END = /\r\n|\r|\n/;
+/** What spreadsheets write before the header: empty rows, and Excel's line that names the delimiter. */
+const PREAMBLE = /^(?:[ ,;\t]*(?:\r\n|\r|\n))*(?:"?sep=([,;\t])"?[ ,;\t]*(?:\r\n|\r|\n))?/i;
+
+export function linesOf(text: string): string[] {
+  return text.replace(/^\uFEFF/, "").split(LINE_END);
 }
 
+export function readCsv(text: string): CsvTable {
+  const plain = text.replace(/^\uFEFF/, "");
+  const [preamble = "", delimiter] = PREAMBLE.exec(plain) ?? [];
+  const table = plain.slice(preamble.length);
+  const headerLine = linesOf(preamble).length;
+  const records = recordsOf(table, delimiter ?? delimiterOf(linesOf(table)[0] ?? ""), headerLine);
+  const [header, ...rows] = records.filter(({ cells }) => cells.some((cell) => cell.trim() !== ""));
+  return { header: header?.cells ?? [], headerLine, rows };
+}
+
+/** The commonest in the header, but not in its quotes. */
 function delimiterOf(line: string): string {
-  const count = (mark: string) => line.split(mark).length;
+  const bare = line.replace(/"[^"]*"/g, "");
+  const count = (mark: string) => bare.split(mark).length;
   return [";", "\t"].reduce((best, mark) => (count(mark) > count(best) ? mark : best), ",");
 }
 
-function recordsOf(text: string, delimiter: string): CsvRow[] {
+function recordsOf(text: string, delimiter: string, firstLine: number): CsvRow[] {
   const found: CsvRow[] = [];
-  let line = 1;
+  let line = firstLine;
   let row: CsvRow = { line, cells: [] };
   let cell = "";
   let quoted = false;
@@ -44,7 +62,8 @@ function recordsOf(text: string, delimiter: string): CsvRow[] {
   };
   for (let i = 0; i < text.length; i++) {
     const mark = text[i];
-    if (mark === "\n") line += 1;
+    const ends = mark === "\n" || (mark === "\r" && text[i + 1] !== "\n");
+    if (ends) line += 1;
     if (quoted && mark === '"' && text[i + 1] === '"') {
       cell += '"';
       i += 1;
@@ -54,7 +73,7 @@ function recordsOf(text: string, delimiter: string): CsvRow[] {
       cell = "";
       quoted = true;
     } else if (!quoted && mark === delimiter) endCell();
-    else if (!quoted && mark === "\n") {
+    else if (!quoted && ends) {
       endCell();
       found.push(row);
       row = { line, cells: [] };
@@ -66,7 +85,7 @@ function recordsOf(text: string, delimiter: string): CsvRow[] {
 }
 
 /** With commas; a cell that needs it in quotes. */
-export function writeCsv({ header, rows }: CsvTable): string {
+export function writeCsv({ header, rows }: Pick<CsvTable, "header" | "rows">): string {
   const quoted = (cell: string) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   return [header, ...rows.map(({ cells }) => cells)].map((cells) => `${cells.map(quoted).join(",")}\r\n`).join("");
 }

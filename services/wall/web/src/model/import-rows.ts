@@ -1,9 +1,9 @@
 /** An import's report in words, and the refused rows as a file to correct. */
 
-import type { ImportRow } from "../api/generated.js";
+import type { ImportReport, ImportRow } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
 import { labelOf } from "./camera-form.js";
-import { readCsv } from "./csv.js";
+import { linesOf, readCsv } from "./csv.js";
 
 export interface RowWords {
   key: MessageKey;
@@ -34,6 +34,13 @@ const SAME_COLUMN: Readonly<Record<string, RegExp>> = {
   bearing: /^(bearing|heading|azimuth|arah)$/,
 };
 
+/** The server's names of fields that are no columns, such as `profiles.main.url`, and of which column each is. */
+const FIELD_COLUMN: readonly (readonly [RegExp, string])[] = [
+  [/^profiles\.\w+\.(transport|reader)$/, "$1"],
+  [/^profiles\.(main|sub)\b.*/, "$1_url"],
+  [/^(?:location|credentials)\./, ""],
+];
+
 /** The places in a file's header of the column that is refused; of all columns where that is none or not found. */
 export function rowColumns(header: readonly string[], column: string): number[] {
   const plain = (name: string) =>
@@ -41,22 +48,38 @@ export function rowColumns(header: readonly string[], column: string): number[] 
       .trim()
       .toLowerCase()
       .replace(/[\s-]+/g, "_");
-  const wanted = SAME_COLUMN[column] ?? { test: (name: string) => name === column };
+  const named = FIELD_COLUMN.reduce((name, [field, as]) => name.replace(field, as), column);
+  const wanted = SAME_COLUMN[named] ?? { test: (name: string) => name === named };
   const found = header.flatMap((name, i) => (column !== "" && wanted.test(plain(name)) ? [i] : []));
   return found.length > 0 ? found : header.map((_, i) => i);
 }
 
 /** The header and the refused lines of a CSV file, for a spreadsheet; `row` counts lines from 1. */
 export function refusedCsv(text: string, rows: readonly ImportRow[]): string {
-  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const lines = linesOf(text);
   // Of the file, not of the report: that does not name every row.
-  const begins = readCsv(text).rows.map(({ line }) => line);
-  const kept = rows
-    .filter(({ result }) => result === "refused")
-    .flatMap(({ row }) => {
-      // A quoted cell may go over several lines: a row ends where the next one begins.
-      const next = begins.find((begin) => begin > row) ?? lines.length + 1;
-      return lines.slice(row - 1, next - 1).filter((line) => line.trim() !== "");
-    });
-  return [lines[0] ?? "", ...kept, ""].join("\r\n");
+  const { headerLine, rows: all } = readCsv(text);
+  const begins = all.map(({ line }) => line);
+  // A quoted cell may go over several lines: a row ends where the next one begins.
+  const rowAt = (line: number) => {
+    const next = begins.find((begin) => begin > line) ?? lines.length + 1;
+    return lines.slice(line - 1, next - 1).filter((each) => each.trim() !== "");
+  };
+  const refused = rows.filter(({ result }) => result === "refused").flatMap(({ row }) => rowAt(row));
+  return [...rowAt(headerLine), ...refused, ""].join("\r\n");
+}
+
+/**
+ * The report of a file of which some refused rows were corrected and imported: the others are still refused. `lineOf`
+ * gives a corrected row's line in the file.
+ */
+export function afterMending(
+  before: ImportReport,
+  now: ImportReport,
+  lineOf: ReadonlyMap<number, number>,
+): ImportReport {
+  const mended = new Set(lineOf.values());
+  const left = before.rows.filter(({ result, row }) => result === "refused" && !mended.has(row));
+  const rows = now.rows.map((each) => ({ ...each, row: lineOf.get(each.row) ?? each.row }));
+  return { ...now, refused: now.refused + left.length, rows: [...left, ...rows] };
 }

@@ -9,7 +9,7 @@ import { ImportRun } from "../app/import-run.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
 import { type CsvTable, decodeCsv, readCsv, writeCsv } from "../model/csv.js";
-import { refusedCsv, rowColumns, rowWords } from "../model/import-rows.js";
+import { afterMending, refusedCsv, rowColumns, rowWords } from "../model/import-rows.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -93,7 +93,7 @@ export class ImportDialog extends LitElement {
   @state() private mended: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map();
   private text = "";
   /** Read once: a file may have thousands of rows, and each that is refused is shown. */
-  private read: CsvTable = { header: [], rows: [] };
+  private read: CsvTable = { header: [], headerLine: 1, rows: [] };
   private cells: ReadonlyMap<number, readonly string[]> = new Map();
   /** The chosen file as it is was imported; corrected rows alone leave the others to be imported. */
   @state() private imported = false;
@@ -125,17 +125,23 @@ export class ImportDialog extends LitElement {
     void this.run(file, true);
   }
 
-  private async run(csv: Blob, dryRun: boolean): Promise<void> {
+  private async run(file: File, dryRun: boolean): Promise<void> {
+    await this.attempt(async () => {
+      this.text = decodeCsv(await file.arrayBuffer());
+      this.read = readCsv(this.text);
+      this.cells = new Map(this.read.rows.map(({ line, cells }) => [line, cells]));
+      this.report = await this.importing.run(file, dryRun);
+      this.imported = !dryRun && this.report !== null;
+      this.mended = new Map();
+      if (!dryRun) this.app.refreshCameras();
+    });
+  }
+
+  private async attempt(what: () => Promise<void>): Promise<void> {
     this.busy = true;
     this.failure = "";
     try {
-      this.text = decodeCsv(await csv.arrayBuffer());
-      this.read = readCsv(this.text);
-      this.cells = new Map(this.read.rows.map(({ line, cells }) => [line, cells]));
-      this.report = await this.importing.run(csv, dryRun);
-      if (csv === this.file && !dryRun) this.imported = this.report !== null;
-      this.mended = new Map();
-      if (!dryRun) this.app.refreshCameras();
+      await what();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.failure = problemText(error);
@@ -188,14 +194,24 @@ export class ImportDialog extends LitElement {
     </div>`;
   }
 
-  /** The corrected rows alone, as a file. */
+  /** Imports the corrected rows alone, as a file; the others stay in the report. */
   private async runMended(): Promise<void> {
+    const { report } = this;
     const { header, rows } = this.read;
     const corrected = rows.flatMap(({ line, cells }) => {
       const changes = this.mended.get(line);
       return changes ? [{ line, cells: header.map((name, i) => changes[name] ?? cells[i] ?? "") }] : [];
     });
-    await this.run(new Blob([writeCsv({ header, rows: corrected })], { type: "text/csv" }), false);
+    const csv = writeCsv({ header, rows: corrected });
+    const lineOf = new Map(readCsv(csv).rows.map(({ line }, i) => [line, corrected[i]?.line ?? line]));
+    await this.attempt(async () => {
+      const now = await this.importing.run(new Blob([csv], { type: "text/csv" }), false);
+      this.app.refreshCameras();
+      if (!now || !report) return;
+      this.cells = new Map([...this.cells, ...corrected.map(({ line, cells }) => [line, cells] as const)]);
+      this.report = afterMending(report, now, lineOf);
+      this.mended = new Map();
+    });
   }
 
   private progress(): TemplateResult | typeof nothing {
