@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Api } from "../src/api/client.js";
-import type { ClockControl, Control } from "../src/api/generated.js";
+import type { ClockControl, Control, TimelineView } from "../src/api/generated.js";
 import { Playback } from "../src/app/playback.js";
 import type { ViewState } from "../src/app/view.js";
 import { SessionKeeper } from "../src/media/keeper.js";
@@ -11,6 +11,53 @@ import { INITIAL_WALL, put, setSource, type WallState } from "../src/model/wall.
 const NOW_MS = Date.UTC(2026, 10, 29, 12);
 const START_MS = NOW_MS - 3_600_000;
 const ANSWER_MS = 300;
+
+describe("the timelines that are read", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: NOW_MS });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("are of the window and of the cameras that are shown, though an older answer comes last", async () => {
+    const asked: { camera: string; answer: () => void }[] = [];
+    const timeline = (camera: string, fromMs: number, toMs: number) => {
+      const [from, to] = [new Date(fromMs).toISOString(), new Date(toMs).toISOString()];
+      const view: TimelineView = { camera, from, to, ranges: [], gaps: [], damage: [], activity: [] };
+      return new Promise<TimelineView>((resolve) => asked.push({ camera, answer: () => resolve(view) }));
+    };
+    const wall = new Observable(put(INITIAL_WALL, 0, "gate"));
+    const keeper = new SessionKeeper(() => new Promise(() => undefined), {
+      replaced: () => undefined,
+      notice: () => undefined,
+    });
+    const view = new Observable({ timeline: true } as ViewState);
+    const playback = new Playback({ timeline } as unknown as Api, keeper, wall, view, () => undefined);
+    const shown = () => [...playback.timelines.value.values()].map(({ camera, toMs }) => [camera, toMs]);
+
+    playback.watch({ fromMs: START_MS, toMs: START_MS + 1000 });
+    await vi.advanceTimersByTimeAsync(1000);
+    playback.watch({ fromMs: START_MS + 5000, toMs: START_MS + 6000 });
+    await vi.advanceTimersByTimeAsync(1000);
+    for (const { answer } of asked.reverse()) answer();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(shown()).toEqual([["gate", START_MS + 6500]]);
+
+    asked.length = 0;
+    playback.camerasChanged();
+    await vi.advanceTimersByTimeAsync(1000);
+    wall.set(put(INITIAL_WALL, 0, "square"));
+    playback.camerasChanged();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked.map(({ camera }) => camera)).toEqual(["gate", "square"]);
+    for (const { answer } of asked.reverse()) {
+      answer();
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(shown().map(([camera]) => camera)).toContain("square");
+  });
+});
 
 describe("playback with answers that come late", () => {
   let said: ClockControl[];
@@ -113,6 +160,16 @@ describe("playback with answers that come late", () => {
     expect(wall.value.tiles.map(({ source }) => source)).toEqual(["live", "recorded"]);
     playback.replay(0);
     expect(wall.value.tiles.map(({ source }) => source)).toEqual(["live", "recorded"]);
+  });
+
+  it("has nothing to play on an empty wall", () => {
+    wall.set(put(wall.value, 0, null));
+    playback.play();
+    playback.step("frame");
+    playback.skip(-10);
+    playback.goBack(300_000);
+    expect(playback.active).toBe(false);
+    expect(said).toEqual([]);
   });
 
   it("goes from live to a time, and stays there although the session's clock still said now", async () => {

@@ -39,6 +39,9 @@ export class Playback {
   readonly rate = new Observable(1);
   private window: Span | null = null;
   private readTimer: ReturnType<typeof setTimeout> | null = null;
+  /** The newest read of timelines, and by camera the one whose answer is shown. */
+  private reads = 0;
+  private readonly shownRead = new Map<string, number>();
   private urlWrittenMs = 0;
   private scrubbing: { playing: boolean; lastMs: number } | null = null;
   private replaying: { index: number; untilMs: number } | null = null;
@@ -98,6 +101,8 @@ export class Playback {
     const playing = this.playing;
     if (!this.active) {
       this.wall.update((wall) => setSource(wall, "recorded"));
+      // An empty wall has nothing to show of that moment.
+      if (!this.active) return;
       this.clock({ action: "seek", at_us }, { at_us, playing: false });
       if (begin) this.play();
     } else {
@@ -138,7 +143,7 @@ export class Playback {
 
   step(step: Step): void {
     if (!this.active) this.seek(Date.now() - ENTER_BEFORE_NOW_MS);
-    this.clock({ action: "step", step }, { playing: false });
+    if (this.active) this.clock({ action: "step", step }, { playing: false });
   }
 
   skip(seconds: number): void {
@@ -303,11 +308,15 @@ export class Playback {
     if (to <= from) return;
     const cameras = wallCameras(this.wall.value);
     const queue = [...cameras];
+    const number = ++this.reads;
     let failures = 0;
     const work = async () => {
       for (let camera = queue.shift(); camera !== undefined; camera = queue.shift()) {
         try {
           const timeline = parseTimeline(await this.api.timeline(camera, from, to));
+          // Answers overtake each other: an older one says nothing of the window that is shown now.
+          if (number < (this.shownRead.get(camera) ?? 0)) continue;
+          this.shownRead.set(camera, number);
           this.timelines.update((known) => new Map(known).set(timeline.camera, timeline));
         } catch {
           failures += 1;
@@ -315,6 +324,7 @@ export class Playback {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
+    if (number !== this.reads) return;
     this.timelines.update((known) => new Map([...known].filter(([camera]) => cameras.includes(camera))));
     this.failed.set(failures > 0 && failures === cameras.length);
   }

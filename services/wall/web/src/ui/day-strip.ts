@@ -76,13 +76,15 @@ export class DayStrip extends LitElement {
 
   private async read(): Promise<void> {
     const [camera] = meantCameras(this.app.wall.value);
-    if (camera === undefined) return;
     const { fromMs, toMs: end } = dayOf(this.app.playback.nowMs());
     const key = `${camera} ${fromMs}`;
     const now = Date.now();
     if (key === this.asked && now - this.askedMs < READ_PERIOD_MS) return;
+    // What was read says nothing of another camera, or of another day.
+    if (key !== this.asked) this.timeline = null;
     this.asked = key;
     this.askedMs = now;
+    if (camera === undefined) return;
     try {
       const body = await this.app.api.timeline(camera, fromMs, Math.min(end, now));
       if (this.asked === key) this.timeline = parseTimeline(body);
