@@ -48,7 +48,10 @@ class Screens:
         return await self._change(key.id, lambda screen: screen.model_copy(update={"seen_us": now_us}))
 
     async def show(self, order: ScreenOrder, actor: Actor) -> Screen:
-        """Sends a wall or a tour to a screen; one that is not there yet shows it when it comes."""
+        """Sends a wall or a tour to a screen; one that is not there yet shows it when it comes.
+
+        Raises `NotFoundError` for a tour that is gone, or of which all saved walls are.
+        """
         stops: tuple[ScreenStop, ...] = ()
         name = ""
         if order.tour is not None:
@@ -56,6 +59,8 @@ class Screens:
             if tour is None or not tour.seen_by(actor):
                 raise NotFoundError(f"there is no tour {order.tour!r}")
             name, stops = tour.name, self._stops(tour)
+            if not stops:
+                raise NotFoundError(f"no wall of the tour {name!r} is there any more")
         sent = {
             "wall": order.wall,
             "tour": name,

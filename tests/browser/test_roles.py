@@ -21,6 +21,8 @@ pytestmark = [
 PASSWORD = "kata sandi yang panjang"
 CAMERA = {"id": "cam-1", "name": "Simpang Dieng", "profiles": {"main": {"url": "rtsp://127.0.0.1:1/main"}}}
 INCIDENT = {"title": "Tabrakan", "cameras": ["cam-1"], "from_us": 1_790_000_000_000_000}
+TOUR = {"name": "Keliling", "steps": [{"cameras": ["cam-1"]}]}
+LAYOUT = {"name": "Bersama", "audience": "shared", "grid": "1", "tiles": [{"camera": "cam-1"}]}
 
 MANY_BUTTONS = 20
 COUNT_UNANSWERED = """
@@ -80,6 +82,8 @@ async def test_no_visible_button_of_any_role_is_refused(bus: Bus, mesh_settings:
         await sign_in(page, wall.url, Role.ADMIN, PASSWORD)
         await _post(page, "/cameras", CAMERA)
         await _post(page, "/incidents", INCIDENT)
+        await _post(page, "/tours", TOUR)
+        await _post(page, "/layouts", LAYOUT)
         wall.note_refusals()
         for role in (Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR):
             await wall.browser.clear_cookies()

@@ -75,8 +75,10 @@ async def test_a_tour_of_saved_walls_and_cameras_is_put_into_the_screen_whole(
             ("4", 1, 5),
             ("4", 3, 7),
         ]
-        with pytest.raises(NotFoundError):
-            await ask(bus, "screens-show", ScreenOrder(id="layar-2", tour="tour-gone"), Screen, actor=OPERATOR)
+        gone = await ask(bus, "tours-save", TourInput(name="Gone", steps=steps[2:]), TourEntry, actor=OPERATOR)
+        for nothing in ("tour-gone", gone.tour.id):
+            with pytest.raises(NotFoundError):
+                await ask(bus, "screens-show", ScreenOrder(id="layar-2", tour=nothing), Screen, actor=OPERATOR)
 
 
 async def test_a_screen_s_page_is_told_at_once(bus: Bus, mesh_settings: MeshSettings) -> None:

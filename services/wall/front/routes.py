@@ -309,7 +309,7 @@ ROUTES: Final[tuple[Route[FrontRequest], ...]] = (
     Route("GET", "/screen/{name}", static.screen_page, None, "A wall screen without chrome",
           _OF_FILES | {200: Answer("The app", "text/html"), 401: Answer("The sign-in page", "text/html"),
            503: Answer("Instructions where the app is not built", "text/html")}, (429,)),
-    Route("GET", "/api/v1/map.pmtiles", static.city_map, Role.VIEWER,
+    Route("GET", "/api/v1/map.pmtiles", static.city_map, ANYBODY,
           "The city's map: a PMTiles archive, read in parts by Range",
           _OF_FILES | {200: Answer("The archive", static.PMTILES, headers=("ETag",))}, (404,)),
     Route("GET", "/api/v1/openapi.json", static.openapi, None, "This document",

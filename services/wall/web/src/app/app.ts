@@ -7,6 +7,7 @@ import type {
   FrameMark,
   IceServer,
   Incident,
+  Layout,
   Me,
   Notice,
   Role,
@@ -30,10 +31,12 @@ import {
   enlargedCamera,
   fill,
   INITIAL_WALL,
+  placeNext,
   select,
   showCameras,
   tileAt,
   tileCount,
+  tileOf,
   visibleTiles,
   type WallState,
   wallCameras,
@@ -280,6 +283,11 @@ export class App {
     return found;
   }
 
+  /** Whether the signed-in person may change what somebody saved for walls. */
+  mayChange({ owner }: Pick<Layout, "owner">): boolean {
+    return owner === this.me.value?.name || this.may("supervisor");
+  }
+
   /** A tile tells what it sees of its camera; null: nothing that would say anything of it. */
   tileSees(index: number, camera: string | null, seen: Seen | null): void {
     const before = this.tilesSee.get(index);
@@ -348,6 +356,13 @@ export class App {
 
   camera(id: string | null): CameraView | undefined {
     return id === null ? undefined : this.cameras.value?.get(id);
+  }
+
+  /** Puts a camera into the selected tile; where it is on the wall already it is pointed out there. */
+  place(camera: string): void {
+    const shown = tileOf(this.wall.value, camera);
+    this.wall.update((wall) => placeNext(wall, camera));
+    if (shown !== null) this.flash.set({ slot: shown });
   }
 
   /** The recorded wall at a moment, the camera's tile selected where it has one. */

@@ -10,7 +10,7 @@ import { language, t } from "../i18n/index.js";
 import { counts, inFilter, type StatusFilter, statusOf, step, streamLine } from "../model/cameras.js";
 import { localeOf } from "../model/format.js";
 import { search } from "../model/search.js";
-import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
+import { showCameras, wallCameras } from "../model/wall.js";
 import { cameraListStyles } from "./camera-list.styles.js";
 import { dragCamera } from "./drag.js";
 import { icon } from "./icons.js";
@@ -55,16 +55,10 @@ export class CameraList extends LitElement {
     return search(filtered, this.search, (camera) => stateWords(camera, seen));
   }
 
-  private place(camera: string): void {
-    const shown = tileOf(this.app.wall.value, camera);
-    this.app.wall.update((wall) => placeNext(wall, camera));
-    if (shown !== null) this.app.flash.set({ slot: shown });
-  }
-
   private onBoxKey(event: KeyboardEvent): void {
     const first = this.shown()[0]?.id;
     if (event.key === "ArrowDown") void this.focusRow(first ?? null);
-    else if (event.key === "Enter" && first) this.place(first);
+    else if (event.key === "Enter" && first) this.app.place(first);
     else if (event.key === "Escape") {
       if (this.search) this.search = "";
       else this.box.blur();
@@ -103,7 +97,7 @@ export class CameraList extends LitElement {
       <button class="camera" draggable="true" tabindex=${tabindex}
         title=${[camera.name, camera.id, camera.location.address, stream, camera.tags.join(", ")].filter(Boolean).join("\n")}
         @dragstart=${(event: DragEvent) => dragCamera(event, camera.id)}
-        @click=${() => this.place(camera.id)}>
+        @click=${() => this.app.place(camera.id)}>
         ${statusMark(status)}
         <span class="text">
           <span class="name">${camera.name}</span>

@@ -17,7 +17,6 @@ import {
   waits,
 } from "../model/event-feed.js";
 import { sinceTime } from "../model/format.js";
-import { placeNext } from "../model/wall.js";
 import { icon } from "./icons.js";
 import { form, shared, sidePanel } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -131,7 +130,7 @@ export class EventsPanel extends LitElement {
     const { app } = this;
     if (type.startsWith("incident.")) app.show({ dialog: { kind: "incident-page", id: subject } });
     else {
-      app.wall.update((wall) => placeNext(wall, subject));
+      app.place(subject);
       if (type === "camera.offline" || type === "recording.gap") app.goTo(subject, Date.parse(at) - BEFORE_MS);
     }
   }

@@ -20,7 +20,7 @@ import {
   statusCounts,
 } from "../model/health.js";
 import { search } from "../model/search.js";
-import { placeNext, showCameras } from "../model/wall.js";
+import { showCameras } from "../model/wall.js";
 import { healthDialogStyles } from "./health-dialog.styles.js";
 import { icon } from "./icons.js";
 import { statusMark } from "./status-mark.js";
@@ -72,7 +72,7 @@ export class HealthDialog extends LitElement {
   private readonly close = () => this.app.show({ dialog: null });
 
   private show(camera: string): void {
-    this.app.wall.update((wall) => placeNext(wall, camera));
+    this.app.place(camera);
     this.close();
   }
 

@@ -22,7 +22,7 @@ import {
 } from "../model/map-geometry.js";
 import { NO_FIELDS, pointText } from "../model/place-time.js";
 import { pointIn } from "../model/scale.js";
-import { placeNext, showCameras, tileOf, wallCameras } from "../model/wall.js";
+import { showCameras, wallCameras } from "../model/wall.js";
 import { icon } from "./icons.js";
 import { mapPanelStyles } from "./map-panel.styles.js";
 import { statusMark } from "./status-mark.js";
@@ -132,12 +132,6 @@ export class MapPanel extends LitElement {
     return this.map ? mapCameras(this.all, this.app.seen.value, this.map.project, this.size, margin) : [];
   }
 
-  private place(camera: string): void {
-    const shown = tileOf(this.app.wall.value, camera);
-    this.app.wall.update((wall) => placeNext(wall, camera));
-    if (shown !== null) this.app.flash.set({ slot: shown });
-  }
-
   private fill(cameras: readonly CameraView[]): void {
     const ids = wallOrder(cameras.filter(({ enabled }) => enabled)).map(({ id }) => id);
     if (ids.length > 0) this.app.wall.update((wall) => showCameras(wall, ids.slice(0, MOST_TILES)));
@@ -155,7 +149,7 @@ export class MapPanel extends LitElement {
       this.pick(mark);
       return;
     }
-    if (cameras.length === 1 && first) this.place(first.id);
+    if (cameras.length === 1 && first) this.app.place(first.id);
     else if (isJunction(cameras)) this.fill(cameras);
     else {
       const bounds = boundsOf(cameras);
@@ -250,7 +244,7 @@ export class MapPanel extends LitElement {
         rows,
         ({ item }) => item.camera.id,
         ({ item: { camera, status }, index }) => html`<li aria-setsize=${near.length} aria-posinset=${index + 1}>
-          <button class=${onWall.has(camera.id) ? "on-wall" : ""} data-camera=${camera.id} @click=${() => this.place(camera.id)}>
+          <button class=${onWall.has(camera.id) ? "on-wall" : ""} data-camera=${camera.id} @click=${() => this.app.place(camera.id)}>
             ${statusMark(status)}<span class="name">${camera.name}</span>
             ${camera.location.bearing === null ? nothing : arrow(camera.location.bearing)}
             ${onWall.has(camera.id) ? html`<span class="visually-hidden">${t("list.on-wall")}</span>` : nothing}

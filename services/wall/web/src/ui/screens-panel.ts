@@ -106,7 +106,7 @@ export class ScreensPanel extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => [this.app.cameras, this.app.wall, this.app.walls.layouts]);
+    new Watch(this, () => [this.app.cameras, this.app.wall, this.app.walls.layouts, this.app.me]);
   }
 
   override connectedCallback(): void {
@@ -158,7 +158,8 @@ export class ScreensPanel extends LitElement {
   /** A digit sends the wall to that screen. */
   private readonly onKey = (event: KeyboardEvent) => {
     const screen = this.screens?.[Number(event.key) - 1];
-    const typing = event.composedPath()[0] instanceof HTMLInputElement;
+    const [target] = event.composedPath();
+    const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
     if (!/^[1-9]$/.test(event.key) || event.ctrlKey || typing) return;
     event.stopPropagation();
     if (screen) void this.sendWall(screen);
@@ -266,8 +267,12 @@ export class ScreensPanel extends LitElement {
     return html`<h3>${t("tours.title")}</h3>
       ${this.tours.map(
         (tour) => html`<div class="title"><span>${tour.name} · ${t("tours.stops", { count: tour.steps.length })}</span>
-          <button class="icon-only" aria-label=${t("walls.remove.of", { name: tour.name })} title=${t("walls.remove")}
-            @click=${() => this.order(() => this.app.api.removeTour(tour.id), "")}>${icon("close")}</button></div>`,
+          ${
+            this.app.mayChange(tour)
+              ? html`<button class="icon-only" aria-label=${t("walls.remove.of", { name: tour.name })} title=${t("walls.remove")}
+                  @click=${() => this.order(() => this.app.api.removeTour(tour.id), "")}>${icon("close")}</button>`
+              : nothing
+          }</div>`,
       )}
       <form @submit=${(event: Event) => this.saveTour(event)}>
         <label>${t("walls.name")}<input name="name" maxlength="80" /></label>

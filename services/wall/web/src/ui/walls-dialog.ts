@@ -152,11 +152,6 @@ export class WallsDialog extends LitElement {
     if (saved) this.close();
   }
 
-  /** Whether this person may change a saved wall. */
-  private mayChange(layout: Layout): boolean {
-    return layout.owner === this.app.me.value?.name || this.app.may("supervisor");
-  }
-
   private about({ audience, role, owner, key, grid }: Layout): string {
     const forRole = role === null ? t("walls.personal") : t("walls.for-role", { role: t(`role.${role}`) });
     const who = audience === "role" ? forRole : t(`walls.${audience}`);
@@ -186,7 +181,7 @@ export class WallsDialog extends LitElement {
       <button class="icon-only" title=${t("walls.link")} aria-label=${t("walls.link.of", { name: layout.name })}
         @click=${() => this.copyLink(layout)}>${icon("link")}</button>
       ${
-        this.mayChange(layout)
+        this.app.mayChange(layout)
           ? html`<button class="icon-only" title=${t("walls.over")} aria-label=${t("walls.over.of", { name: layout.name })}
                 ?disabled=${this.busy} @click=${() => this.attempt(() => walls.saveOver(layout))}>${icon("check")}</button>
               <button class="icon-only" title=${t("walls.remove")} aria-label=${t("walls.remove.of", { name: layout.name })}
