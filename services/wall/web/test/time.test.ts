@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { clockMs, nextRate, RATES } from "../src/model/clock.js";
-import { clockTime, dateTime, dayDate, duration, rateText, sinceTime } from "../src/model/format.js";
+import { clockTime, dateTime, dayDate, duration, rangeTime, rateText, sinceTime } from "../src/model/format.js";
 import { momentText, parseMoment } from "../src/model/moment.js";
 import { captureTimeUs, reached, rtpDifference } from "../src/model/rtp.js";
 import { MAX_SPAN_MS, MIN_SPAN_MS, pan, reveal, ticks, toMs, toPx, zoom } from "../src/model/time-scale.js";
@@ -101,6 +101,12 @@ describe("times as people read them", () => {
     expect(clockTime(at, "id", zone)).toBe("14:05:09");
     expect(clockTime(at, "en", zone)).toBe("14:05:09");
     expect(clockTime(Date.UTC(2026, 0, 1, 17), "en", zone)).toBe("00:00:00");
+  });
+
+  it("of a range names the second day where it is another one", () => {
+    const from = Date.UTC(2026, 10, 29, 16, 59, 50);
+    expect(rangeTime(from, from + 5000, "en", "Asia/Jakarta")).toBe("29 Nov 2026, 23:59:50 – 23:59:55");
+    expect(rangeTime(from, from + 20_000, "id", "Asia/Jakarta")).toBe("29 Nov 2026, 23:59:50 – 30 Nov 2026, 00:00:10");
   });
 
   it("name the day in the language", () => {

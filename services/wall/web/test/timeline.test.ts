@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Incident } from "../src/api/generated.js";
-import { footageRange, validRange } from "../src/model/footage.js";
+import { footageRange, validRange, wholeSeconds } from "../src/model/footage.js";
 import { laneAt, lanes, nameless, RULER_PX, totalHeightPx } from "../src/model/lanes.js";
 import { momentAt, parseTimeline } from "../src/model/timeline.js";
 
@@ -86,6 +86,11 @@ describe("the range of a dialog", () => {
   it("is what was marked, else the minute before the moment on the screen", () => {
     expect(footageRange(null, { fromMs: 1, toMs: 2 }, 0, 0)).toEqual({ fromMs: 1, toMs: 2 });
     expect(footageRange(null, null, 100_000, 200_000)).toEqual({ fromMs: 40_000, toMs: 100_000 });
+  });
+
+  it("is asked for in whole seconds that hold all of it, and none of the future", () => {
+    expect(wholeSeconds({ fromMs: 10_900, toMs: 20_100 }, 60_000)).toEqual({ fromMs: 10_000, toMs: 21_000 });
+    expect(wholeSeconds({ fromMs: 10_900, toMs: 20_100 }, 20_500)).toEqual({ fromMs: 10_000, toMs: 20_000 });
   });
 
   it("is refused when it is empty, reversed or missing", () => {

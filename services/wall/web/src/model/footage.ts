@@ -15,6 +15,12 @@ export function footageRange(incident: Incident | null, marked: Span | null, mom
   return marked ?? { fromMs: momentMs - BEFORE_MS, toMs: momentMs };
 }
 
+/** As the forms show it, in whole seconds: what was meant lies within them, and nothing of the future. */
+export function wholeSeconds({ fromMs, toMs }: Span, nowMs: number): Span {
+  const [from, to] = [Math.floor(fromMs / 1000), Math.min(Math.ceil(toMs / 1000), Math.floor(nowMs / 1000))];
+  return { fromMs: from * 1000, toMs: to * 1000 };
+}
+
 export function validRange(fromMs: number | null, toMs: number | null): Span | null {
   if (fromMs === null || toMs === null || toMs - fromMs < SHORTEST_MS) return null;
   return { fromMs, toMs };

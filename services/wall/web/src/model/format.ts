@@ -47,10 +47,20 @@ export function dateTime(ms: number, language: Language, zone = siteZone.value):
   return `${day}, ${clockTime(ms, language, zone)}`;
 }
 
+/** `2 Nov 2026, 14:05:09 – 14:06:00`, with the second day where that is another one. */
+export function rangeTime(fromMs: number, toMs: number, language: Language, zone = siteZone.value): string {
+  const end = sameDay(fromMs, toMs, language, zone) ? clockTime : dateTime;
+  return `${dateTime(fromMs, language, zone)} – ${end(toMs, language, zone)}`;
+}
+
+function sameDay(a: number, b: number, language: Language, zone: string | undefined): boolean {
+  return dayDate(a, language, zone) === dayDate(b, language, zone) && Math.abs(a - b) < 86_400_000;
+}
+
 /** `14:05` today, with the day before it otherwise. */
 export function sinceTime(ms: number, nowMs: number, language: Language, zone = siteZone.value): string {
-  const sameDay = dayDate(ms, language, zone) === dayDate(nowMs, language, zone) && Math.abs(nowMs - ms) < 86_400_000;
-  return sameDay ? clockTime(ms, language, zone) : `${dayDate(ms, language, zone)} ${minuteTime(ms, language, zone)}`;
+  if (sameDay(ms, nowMs, language, zone)) return clockTime(ms, language, zone);
+  return `${dayDate(ms, language, zone)} ${minuteTime(ms, language, zone)}`;
 }
 
 /** `14:05:09` today, with the day before it otherwise. */

@@ -7,7 +7,7 @@ import type { ExportRequest, Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { problemText } from "../app/problem.js";
 import { t } from "../i18n/index.js";
-import { footageRange, validRange } from "../model/footage.js";
+import { footageRange, validRange, wholeSeconds } from "../model/footage.js";
 import { duration } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { meantCameras } from "../model/wall.js";
@@ -44,7 +44,8 @@ export class ExportDialog extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     const { playback, wall } = this.app;
-    const range = footageRange(this.incident, playback.range.value, playback.nowMs(), Date.now());
+    const now = Date.now();
+    const range = wholeSeconds(footageRange(this.incident, playback.range.value, playback.nowMs(), now), now);
     this.from = momentText(range.fromMs);
     this.to = momentText(range.toMs);
     this.chosen = new Set(this.incident?.cameras ?? meantCameras(wall.value));

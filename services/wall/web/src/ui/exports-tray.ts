@@ -9,7 +9,7 @@ import { isOver } from "../app/exports.js";
 import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { bytesText } from "../model/coverage.js";
-import { clockTime, dateTime, localeOf, sinceTime } from "../model/format.js";
+import { localeOf, rangeTime, sinceTime } from "../model/format.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -145,7 +145,7 @@ export class ExportsTray extends LitElement {
   private row(job: ExportView): TemplateResult {
     const cameras = job.cameras.map(({ name }) => name).join(", ");
     const [from, to] = [Date.parse(job.from), Date.parse(job.to)];
-    const range = `${dateTime(from, language.value)} – ${clockTime(to, language.value)}`;
+    const range = rangeTime(from, to, language.value);
     const kind = t(job.kind === "clip" ? "exports.clip" : "exports.bundle");
     const label = t(isOver(job) ? "exports.remove" : "exports.cancel");
     return html`<li>

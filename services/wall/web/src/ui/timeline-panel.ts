@@ -4,7 +4,7 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import type { App } from "../app/app.js";
 import { language, type MessageKey, t } from "../i18n/index.js";
-import { clockTime, dayDate, duration, rateText, sinceTime } from "../model/format.js";
+import { clockTime, dayDate, duration, momentTime, rateText } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { wallCameras } from "../model/wall.js";
 import { beat } from "./beat.js";
@@ -235,7 +235,7 @@ export class TimelinePanel extends LitElement {
     const range = playback.range.value;
     if (range) {
       const now = Date.now();
-      const [from, to] = [range.fromMs, range.toMs].map((ms) => sinceTime(ms, now, language.value));
+      const [from, to] = [range.fromMs, range.toMs].map((ms) => momentTime(ms, now, language.value));
       const text = t("timeline.range", {
         from: from ?? "",
         to: to ?? "",

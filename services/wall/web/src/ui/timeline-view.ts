@@ -229,8 +229,8 @@ export class TimelineView extends LitElement {
   };
 
   private mark(a: number, b: number): void {
-    const [from, to] = [toMs(this.scale, Math.min(a, b)), toMs(this.scale, Math.max(a, b))];
-    this.app.playback.range.set({ fromMs: from, toMs: Math.min(to, Date.now()) });
+    const [from, to] = [toMs(this.scale, Math.min(a, b)), Math.min(toMs(this.scale, Math.max(a, b)), Date.now())];
+    this.app.playback.range.set(from < to ? { fromMs: from, toMs: to } : null);
   }
 
   private setHover(event: PointerEvent): void {
