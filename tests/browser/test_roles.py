@@ -91,7 +91,7 @@ async def test_no_visible_button_of_any_role_is_refused(bus: Bus, mesh_settings:
             await page.locator("pantau-camera-list li[data-status]").wait_for()
             pressed: list[str] = await page.evaluate(PRESS_ALL)
             assert len(pressed) > MANY_BUTTONS, pressed
-            await page.wait_for_function("unanswered === 0")
+            await page.wait_for_function("() => unanswered === 0")
             assert wall.refused == [], role
 
 
