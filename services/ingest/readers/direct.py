@@ -120,6 +120,8 @@ class _DirectSession:
         self._dialogue = RtspDialogue(address, wishes, on_track=self._on_track)
         self._framer = RtspFramer(self._on_message, self._on_stray)
         self._transport: asyncio.Transport | None = None
+        self._connected = False
+        """Whether a connection was taken on which TLS is to begin."""
         self._tracks: dict[Kind, RtpTrack] = {}
         self._receivers: dict[int, list[ChannelReceiver]] = {}
         self._ports: list[tuple[RtpPorts, RtpTrack | None]] = []
@@ -161,6 +163,8 @@ class _DirectSession:
         except NotAllowedError as error:
             return ReaderEnd(Reason.BAD_ADDRESS, str(error))
         except TimeoutError:
+            if self._connected:
+                return self._end(Reason.NO_ANSWER, "takes the connection and says nothing of TLS")
             return self._end(Reason.TIMEOUT, "does not take a connection in time")
         except socket.gaierror:
             return ReaderEnd(Reason.UNREACHABLE, f"the name {host} does not resolve")
@@ -182,19 +186,34 @@ class _DirectSession:
         """Connects to the first of the addresses that takes it; raises what the last one raised."""
         for number, address in enumerate(addresses):
             try:
-                await self._loop.create_connection(
-                    lambda: RtspProtocol(self),
-                    address,
-                    port,
-                    ssl=_tls(self._source.verify, self._source.authorities) if secure else None,
-                    server_hostname=host if secure else None,
-                    ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if secure else None,
-                )
+                if secure:
+                    await self._connect_securely(address, host, port)
+                else:
+                    await self._loop.create_connection(lambda: RtspProtocol(self), address, port)
             except OSError:
                 if number == len(addresses) - 1:
                     raise
             else:
                 return
+
+    async def _connect_securely(self, address: str, host: str, port: int) -> None:
+        """In two steps, to tell who takes no connection from who does not answer on it."""
+        self._connected = False
+        connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            await self._loop.sock_connect(connection, (address, port))
+            self._connected = True
+            await self._loop.create_connection(
+                lambda: RtspProtocol(self),
+                sock=connection,
+                ssl=_tls(self._source.verify, self._source.authorities),
+                server_hostname=host,
+                ssl_shutdown_timeout=_TLS_CLOSE_SECONDS,
+            )
+        except BaseException:
+            connection.close()
+            raise
 
     def _begin_again(self) -> None:
         """A redirect leads to another server, or the camera closed the connection behind its challenge."""
