@@ -9,6 +9,9 @@ STAGE := $(PYTEST) --maxfail=10
 # with real parts or that break something (a module's together). The others with Chromium run beside them, one by one.
 # Most tests wait most of the time for something to start or to pass: more run at once than there are cores.
 STAGES := test-web test-units test-parts
+# Containers often ask Python to keep no byte code: each process of a test would then compile all that it imports, and
+# pytest would rewrite the assertions of 600 modules in each of its own.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-others $(STAGES) test-browser lint bench web clean docs pictures
