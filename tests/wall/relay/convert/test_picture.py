@@ -1,6 +1,7 @@
 """Converted pictures, decoded again and read."""
 
 import io
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -52,8 +53,9 @@ def numbers(units: list[AccessUnit]) -> list[tuple[int, int]]:
     return read
 
 
-@pytest.mark.parametrize("units", [hevc(40), mjpeg(40)], ids=["hevc", "mjpeg"])
-def test_every_picture_comes_out_at_once_with_its_own_times(units: list[AccessUnit]) -> None:
+@pytest.mark.parametrize("make", [hevc, mjpeg])
+def test_every_picture_comes_out_at_once_with_its_own_times(make: Callable[[int], list[AccessUnit]]) -> None:
+    units = make(40)
     converter = PictureConverter(epoch=9, max_height_px=720)
     out = []
     for one in units:
