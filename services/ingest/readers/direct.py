@@ -523,16 +523,17 @@ class _DirectSession:
             return
         if self._short is not None:
             self._heard_at = max(self._heard_at, self._short.heard_at)
-            if now - self._heard_at >= TICK_SECONDS:
-                self._short.look_impatiently()
+        silent_seconds = now - self._heard_at if in_time else 0.0
+        if self._short is not None and silent_seconds >= TICK_SECONDS:
+            self._short.look_impatiently()
         self._dialogue.tick(now)
         if self._opened_at is None:
-            if in_time and now - self._heard_at >= SETTLE_SECONDS:
+            if silent_seconds >= SETTLE_SECONDS:
                 self._framer.settle()
             if now >= deadline:
                 self._finish(self._too_late())
         else:
-            self._watch(now)
+            self._watch(now, silent_seconds)
         self._write_output()
 
     def _too_late(self) -> ReaderEnd:
@@ -543,10 +544,10 @@ class _DirectSession:
             return self._end(Reason.NO_ANSWER, "takes the connection and then says nothing")
         return self._end(Reason.NO_ANSWER, f"does not answer {dialogue.state.value}")
 
-    def _watch(self, now: float) -> None:
+    def _watch(self, now: float, silent_seconds: float) -> None:
         assert self._opened_at is not None
         for track in self._tracks.values():
-            track.flush(now - self._heard_at)
+            track.flush(silent_seconds)
         video = self._tracks["video"]
         if video.has_ended(now):
             self._finish(self._end(Reason.CLOSED, "ended the stream (RTCP BYE)"))

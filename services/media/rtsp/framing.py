@@ -402,7 +402,8 @@ class RtspFramer:
         self._garbage_run = 0
         self._messages += 1
         self._head = message, body_bytes
-        return True
+        # What has no body is told at once: pictures behind it may be taken without coming back here.
+        return self._take_body() if not body_bytes else True
 
     def _take_body(self) -> bool:
         assert self._head is not None

@@ -1,8 +1,13 @@
 """The direct reader's connection; what it reads is tested with servers in `tests/integration`."""
 
 import asyncio
+from typing import cast
 
-from services.ingest.readers.direct import RtspProtocol
+from services.ingest.readers.direct import TICK_SECONDS, RtspProtocol, _DirectSession
+from services.ingest.readers.short_way import ShortWay
+from services.ingest.readers.source import Outlet, Source
+from services.ingest.readers.source_backlog import SourceBacklog
+from services.media.rtsp.addresses import parse_address
 
 
 class Wire(asyncio.Transport):
@@ -54,3 +59,30 @@ async def test_a_read_that_fills_the_buffer_lets_other_work_of_the_loop_in_befor
     protocol.buffer_updated(999)
     assert wire.calls == ["pause", "resume"]
     assert session.counts == [1000, 999]
+
+
+class Waiting:
+    """A short way on which a picture waits for its rest."""
+
+    heard_at = 0.0
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def look_impatiently(self) -> None:
+        self.looks += 1
+
+
+async def test_a_worker_that_comes_late_does_not_take_the_rest_of_a_picture_for_lost() -> None:
+    loop, url = asyncio.get_running_loop(), "rtsp://camera.example/main"
+    session = _DirectSession(Source(url), parse_address(url), cast("Outlet", None), None, SourceBacklog())
+    short = Waiting()
+    session._short = cast("ShortWay", short)
+    session._transport = Wire()
+    session._heard_at = loop.time() - 2 * TICK_SECONDS
+    for late_seconds, looks in ((2 * TICK_SECONDS, 0), (-60.0, 1)):
+        session._tick_at = loop.time() - late_seconds
+        session._tick(float("inf"))
+        assert session._ticking is not None
+        session._ticking.cancel()
+        assert short.looks == looks

@@ -204,6 +204,15 @@ def test_a_head_that_comes_byte_by_byte_is_read() -> None:
     assert len(reading.messages) == 1
 
 
+def test_an_answer_is_told_also_where_somebody_takes_all_pictures_behind_it() -> None:
+    reading = Reading()
+    reading.framer.add_receiver(0, reading.receiver, lambda _buffer, _at, end: ~end)
+    reading.framer.pictures_first = True
+    reading.framer.feed(OK + framed(packet(1)))
+    assert len(reading.messages) == 1
+    assert not reading.framer.within_message
+
+
 def test_a_huge_body_is_refused_when_it_is_announced() -> None:
     framer = RtspFramer(lambda _message: None)
     with pytest.raises(RtspSyntaxError, match="announces a body"):
