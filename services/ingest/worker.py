@@ -80,6 +80,8 @@ HAND_OVER_SECONDS: Final = 3.0
 REST_SECONDS: Final = 0.0015
 """After frames were published the worker rests so long: those that come meanwhile are read and published together."""
 BEAT_SECONDS: Final = 0.25
+PARENT_SECONDS: Final = 1.0
+"""Between looks at whether the parent is there."""
 PARENTLESS_SECONDS: Final = 10.0
 PARENTLESS_UNLEASED_SECONDS: Final = 2.0
 """The same where the lease is lost as well: the bus has ended with the parent."""
@@ -463,7 +465,7 @@ class Worker:
         clock = self._service.clock
         seen_at = clock.monotonic()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(PARENT_SECONDS)
             now = clock.monotonic()
             if self._parent.holder() is not None:
                 seen_at = now

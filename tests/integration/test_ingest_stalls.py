@@ -19,13 +19,15 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 def one_picture(*, answers: bool) -> ScriptedCamera:
-    """Sends one keyframe and then nothing; it answers what it is asked, or not."""
+    """Sends one keyframe and then nothing; it answers what it is asked while it plays, or not."""
 
     def kept(camera: ScriptedCamera, asked: Asked) -> bytes | None:
-        return camera.good(asked) if answers else None
+        return camera.good(asked) if answers or not asked.header("session") else None
 
     sends = [packet for packet in packets() if packet.picture == 0]
-    return ScriptedCamera(sends=sends, ends=False, script={"GET_PARAMETER": kept})
+    return ScriptedCamera(
+        sends=sends, ends=False, script=dict.fromkeys(("GET_PARAMETER", "OPTIONS", "SET_PARAMETER"), kept)
+    )
 
 
 async def test_a_dead_camera_is_given_up_while_one_that_answers_is_left_open(rig: Rig) -> None:
