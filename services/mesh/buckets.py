@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -244,13 +244,16 @@ class Mirror(Generic[M]):
         backoff = Backoff(FOLLOW_AGAIN_SECONDS)
         while True:
             generation = self._bucket.bus.reconnects
+            reconnected = asyncio.ensure_future(self._bucket.bus.reconnected())
             try:
-                await self._follow(generation)
+                await self._follow(generation, reconnected)
             except (nats.errors.Error, TimeoutError) as error:
                 log.debug("bucket.follow_again", bucket=self._bucket.name, error=error)
                 await asyncio.sleep(backoff.next_seconds())
+            finally:
+                reconnected.cancel()
 
-    async def _follow(self, generation: int) -> None:
+    async def _follow(self, generation: int, reconnected: asyncio.Future[None]) -> None:
         self._told.clear()
         self._brought = 0
         watcher = await self._bucket.kv.watchall()
@@ -259,7 +262,9 @@ class Mirror(Generic[M]):
         try:
             while self._bucket.bus.reconnects == generation:
                 try:
-                    entry = await watcher.updates(timeout=1.0)  # type: ignore[no-untyped-call]  # nats-py leaves it bare
+                    # Changes are rare once all is listed, and a timer in each mirror is most of what an idle service
+                    # wakes up for.
+                    entry = await (_listed(watcher) if listing else _changed(watcher, reconnected))
                 except (nats.errors.TimeoutError, TimeoutError):
                     continue
                 if entry is None:  # the end of what was there already
@@ -292,3 +297,20 @@ class Mirror(Generic[M]):
             self.entries[key] = (value, revision)
         if self._on_change:
             self._on_change(key, value, revision)
+
+
+async def _listed(watcher: Any) -> Any:
+    """What a watcher has next. Raises ``TimeoutError`` where that takes a second."""
+    return await watcher.updates(timeout=1.0)
+
+
+async def _changed(watcher: Any, reconnected: asyncio.Future[None]) -> Any:
+    """What a watcher has next, whenever that comes. Raises ``TimeoutError`` where ``reconnected`` is done before."""
+    coming = asyncio.ensure_future(watcher.updates(timeout=None))
+    try:
+        await asyncio.wait((coming, reconnected), return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():
+            raise TimeoutError
+        return coming.result()
+    finally:
+        coming.cancel()

@@ -31,12 +31,15 @@ class Presence:
         *,
         asking: Callable[[], bool],
         else_every_seconds: float | None = None,
+        me: Id = "",
     ) -> None:
-        """``asking``: whether the answer is needed now; else it asks seldom, or nobody at all."""
+        """``asking``: whether the answer is needed now; else it asks seldom, or nobody at all. ``me``: a worker that
+        is not asked, since it is this process."""
         self._bus = bus
         self._workers = workers
         self._role = role
         self._asking = asking
+        self._me = me
         self._rounds = round(else_every_seconds / ASK_SECONDS) if else_every_seconds is not None else 0
         """Rounds between two questions while the answer is not needed; 0: none."""
         self._misses: dict[tuple[Id, int], int] = {}
@@ -63,6 +66,7 @@ class Presence:
                     tasks.create_task(self._ask(lease))
 
     def _to_ask(self, leases: list[WorkerLease]) -> list[WorkerLease]:
+        leases = [lease for lease in leases if lease.worker != self._me]
         if len(leases) <= ASKED_AT_ONCE:
             return leases
         unheard = {lease.worker: self._workers.silent_seconds(lease.role, lease.worker) for lease in leases}

@@ -72,7 +72,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     )
     lease = Lease(bus, home, lambda: me, clock=clock)
     workers = Workers(bus, home, clock=clock)
-    registries = Presence(bus, workers, "registry", asking=lambda: True)
+    registries = Presence(bus, workers, "registry", asking=lambda: True, me=me.worker)
     leadership = Leadership(lease, workers, me, gone=registries.gone)
     _leads.set_function(lambda: leadership.leading)
     presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading, else_every_seconds=STANDBY_SECONDS)

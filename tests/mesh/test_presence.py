@@ -26,3 +26,5 @@ def test_of_many_workers_those_are_asked_whose_heartbeat_is_late_or_whose_answer
     presence._misses["ingest-008", 1] = 1  # its heartbeats come again: whether it is there has to be known, too
     assert asked() == ["ingest-007", "ingest-008"]
     assert presence._to_ask(leases[:ASKED_AT_ONCE]) == leases[:ASKED_AT_ONCE]
+    own = Presence(bus, workers, "ingest", asking=lambda: True, me="ingest-001")
+    assert own._to_ask(leases[:3]) == [leases[0], leases[2]], "a process need not ask itself"
