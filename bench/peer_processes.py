@@ -93,7 +93,7 @@ async def whep_server(name: str, urls: Sequence[str]) -> AsyncIterator[tuple[Pee
             preload = "preload:\n" + "".join(f'  cam{number}: "video"\n' for number in range(len(urls)))
             settings.write_text(_GO2RTC.format(**ports) + streams + preload)
             command, whep = ["go2rtc", "-config", str(settings)], f"http://127.0.0.1:{http}/api/webrtc?src=cam{{}}"
-        async with _running([command]) as peers:
+        async with _running([command], folder) as peers:
             yield peers, whep
 
 
@@ -108,7 +108,7 @@ async def ffmpeg(urls: Sequence[str]) -> AsyncIterator[Peers]:
             ]
             for number, url in enumerate(urls)
         ]  # fmt: skip
-        async with _running(commands) as peers:
+        async with _running(commands, folder) as peers:
             yield peers
 
 
@@ -126,17 +126,18 @@ async def mediamtx(urls: Sequence[str], *, record: bool) -> AsyncIterator[Peers]
                 )
         settings = Path(folder) / "mediamtx.yml"
         settings.write_text(_MEDIAMTX + "".join(paths))
-        async with _running([["mediamtx", str(settings)]]) as peers:
+        async with _running([["mediamtx", str(settings)]], folder) as peers:
             yield peers
 
 
 @asynccontextmanager
-async def _running(commands: Sequence[Sequence[str]]) -> AsyncIterator[Peers]:
+async def _running(commands: Sequence[Sequence[str]], folder: str) -> AsyncIterator[Peers]:
+    """In ``folder``: MediaMTX leaves a key where it is started."""
     processes: list[asyncio.subprocess.Process] = []
     try:
         for command in commands:
             silent = asyncio.subprocess.DEVNULL
-            processes.append(await asyncio.create_subprocess_exec(*command, stdout=silent, stderr=silent))
+            processes.append(await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=silent, stderr=silent))
         await asyncio.sleep(SETTLE_SECONDS)
         yield Peers(processes)
     finally:

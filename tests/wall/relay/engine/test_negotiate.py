@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.contracts.errors import BadOfferError
 from services.wall.relay.engine import sdp
 from services.wall.relay.engine.negotiate import Agreement, negotiate
+from tests.wall.relay.engine.answers import wrong_in
 
 OFFERS = Path(__file__).parent / "offers"
 LOCAL = sdp.LocalTransport("ours", "x" * 24, "AA:BB", "passive", (sdp.HostCandidate("192.0.2.1", 8189, 2130706431),))
@@ -58,6 +61,7 @@ def test_a_players_offer_is_answered_with_what_it_can_take(player: str) -> None:
     sections = ", ".join(" ".join(found) for found in re.findall(r"^m=(\S+) (\d+)", answer, re.MULTILINE))
     assert sections == PLAYERS[player].lines
     assert f"a=group:BUNDLE {PLAYERS[player].bundle}\r\n" in answer
+    assert not wrong_in(offer_of(player), answer)
     first = next(iter(agreed.videos.values()))
     assert first.by_codec["h264"].payload_type == PLAYERS[player].h264
     assert agreed.transport.ufrag
@@ -279,11 +283,13 @@ ODD = {
 @pytest.mark.parametrize("grouped", [True, False])
 def test_an_odd_offer_is_answered_with_video(odd: str, grouped: bool) -> None:
     mids = " ".join(re.findall(r"a=mid:(\S+)", ODD[odd]))
-    agreed, answer = answer_to(HEAD + (f"{GROUP}{mids}\r\n" if grouped else "") + ODD[odd])
+    offer = HEAD + (f"{GROUP}{mids}\r\n" if grouped else "") + ODD[odd]
+    agreed, answer = answer_to(offer)
     ((place, choice),) = agreed.videos.items()
     assert choice.by_codec["h264"].payload_type == 102
     lines = [line for line in answer.split("\r\n") if line.startswith("m=")]
     assert len(lines) == len(re.findall("^m=", ODD[odd], re.MULTILINE))
+    assert not wrong_in(offer, answer)
     assert re.match(r"m=video 8189 (UDP|TCP)/TLS/RTP/SAVPF 102", lines[place])
 
 
@@ -308,3 +314,32 @@ def test_the_sessions_transport_holds_where_a_section_has_none() -> None:
     own = f"a=ice-ufrag:abcd\r\na=ice-pwd:{'p' * 24}\r\na=fingerprint:SHA-256 {PRINT.lower()}\r\na=setup:active\r\n"
     agreed, _ = answer_to(HEAD + own + section("v", *H264, ufrag=""))
     assert (agreed.transport.ufrag, agreed.transport.setup) == ("abcd", "active")
+
+
+PIECES = (
+    "a=recvonly", "a=sendonly", "a=inactive", "a=sendrecv", "a=bundle-only", "a=mid:0", "a=mid:1", "a=rtcp-mux",
+    "a=setup:active", "a=setup:passive", "a=group:BUNDLE 1 0", "a=group:BUNDLE 0", "a=group:BUNDLE", "a=extmap:4 x",
+    f"a=extmap:4 {sdp.PLAYOUT_DELAY}", f"a=extmap:4/recvonly {sdp.ABS_SEND_TIME}", "a=rtcp-fb:* nack",
+    "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1",
+    "m=video 0 UDP/TLS/RTP/SAVPF 96 97", "m=video 9 UDP/TLS/RTP/SAVPF 97 96", "m=audio 9 UDP/TLS/RTP/SAVPF 0 111",
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_an_answer_to_a_changed_offer_says_nothing_that_the_offer_does_not_allow(data: st.DataObject) -> None:
+    lines = offer_of(data.draw(st.sampled_from(sorted(PLAYERS)))).split("\r\n")
+    for _ in range(data.draw(st.integers(1, 8))):
+        place, action = data.draw(st.integers(1, len(lines) - 2)), data.draw(st.sampled_from(["drop", "put", "move"]))
+        if action == "put":
+            lines.insert(place, data.draw(st.sampled_from(PIECES)))
+            continue
+        line = lines.pop(place)
+        if action == "move":
+            lines.insert(data.draw(st.integers(1, len(lines) - 1)), line)
+    changed = "\r\n".join(lines)
+    try:
+        _, answer = answer_to(changed)
+    except BadOfferError:
+        return
+    assert not wrong_in(changed, answer)
