@@ -1,18 +1,14 @@
-"""The structs that Python and C share, as cffi declares them from ``kernel.h``.
+"""The structs that Python and C share, as cffi declares them from ``kernel.h`` (`tools.declared`).
 
 They hold what is to be sent next, whether the library was built or not: the one truth for C and for Python. A struct
 lives as long as what `new_peer` or `new_stream` returned is held, and C keeps no pointer from one call to the next.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
-from cffi import FFI
+from services.wall.relay.kernel import declared
 
-HEADER: Final = Path(__file__).with_name("kernel.h")
-
-ffi: Final[Any] = FFI()  # typeshed knows no fields of structs
-ffi.cdef(HEADER.read_text(encoding="utf-8"))
+ffi: Final[Any] = declared.ffi  # typeshed knows no fields of structs
 
 LIMITS: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pk_limit").relements.items()}
 STATUSES: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pk_status").relements.items()}

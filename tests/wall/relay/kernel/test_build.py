@@ -10,6 +10,7 @@ from services.mesh import c_library
 from services.wall.relay.kernel import build, library
 from tests.wall.relay.kernel.built import library as built_library
 from tests.wall.relay.kernel.built import needs_compiler
+from tools.declared import HEADERS, declared, module_of
 
 
 def test_the_compiler_that_is_named_is_taken_then_the_system_s_then_zig(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +70,8 @@ def test_it_needs_no_library_but_the_system_s_and_shows_nothing_but_its_function
     assert {line.split()[-1] for line in answer.stdout.splitlines()} == {
         "pk_batch_bytes", "pk_facts", "pk_flush", "pk_lay_out", "pk_measure", "pk_put", "pk_send",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=str)
+def test_what_python_knows_of_a_kernel_s_structs_is_what_its_header_says(header: Path) -> None:
+    assert module_of(header).read_text(encoding="utf-8") == declared(header), "python -m tools.declared"
