@@ -1,7 +1,7 @@
 """Writes what cffi makes of a kernel's header: ``declared.py`` beside it.
 
-A process that reads the header itself imports a parser of C for it: 30 ms and a megabyte, and calls of cffi's own Python
-for each struct that is made. ``python -m tools.declared`` writes them; a test fails while they differ.
+A process that reads the header itself imports a parser of C: 30 ms, a megabyte, and calls of cffi's own Python for
+each struct that is made. ``python -m tools.declared`` writes them; a test fails while they differ.
 """
 
 from pathlib import Path
