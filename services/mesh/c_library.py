@@ -18,6 +18,9 @@ FLAGS: Final = ("-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-con
 WARNINGS: Final = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 """For the tests: a compiler that nobody here has seen may warn of more, and must not stop an installation."""
 
+_loaded: Final[list[Any]] = []
+"""Never unloaded: cffi would unload a library that nobody holds, although somebody holds a function of it."""
+
 
 class NoCompilerError(Exception):
     """There is none; the message says what to install."""
@@ -95,8 +98,9 @@ def load(ffi: Any, path: Path, facts_function: str, structs: Sequence[str]) -> A
     facts = ffi.new("uint32_t[]", len(expected))
     try:
         count = getattr(library, facts_function)(facts, len(expected))
-    except AttributeError as error:
+    except (AttributeError, ffi.error) as error:
         raise LibraryError(f"{path.name} is another library: {error}") from error
     if count != len(expected) or list(facts) != expected:
         raise LibraryError(f"{path.name} was built from another header: build it anew")
+    _loaded.append(library)
     return library
