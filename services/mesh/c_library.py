@@ -98,7 +98,7 @@ def load(ffi: Any, path: Path, facts_function: str, structs: Sequence[str]) -> A
     facts = ffi.new("uint32_t[]", len(expected))
     try:
         count = getattr(library, facts_function)(facts, len(expected))
-    except (AttributeError, ffi.error) as error:
+    except (AttributeError, getattr(ffi, "error", AttributeError)) as error:  # the latter where cffi has not parsed C
         raise LibraryError(f"{path.name} is another library: {error}") from error
     if count != len(expected) or list(facts) != expected:
         raise LibraryError(f"{path.name} was built from another header: build it anew")
