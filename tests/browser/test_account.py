@@ -57,6 +57,9 @@ async def test_a_person_changes_the_password_and_unlocks_the_page_with_the_new_o
         lock = page.locator("pantau-lock-screen")
         await lock.wait_for(state="attached")
         await other.locator("pantau-lock-screen").wait_for(state="attached")
+        for _press in range(4):
+            await page.keyboard.press("Escape")
+        await expect(lock.locator("dialog[open]")).to_have_count(1)
         await lock.locator("input").fill(FIRST)
         await lock.get_by_role("button", name="Unlock").click()
         await expect(lock).to_contain_text("The password is wrong")

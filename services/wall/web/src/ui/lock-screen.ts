@@ -74,6 +74,12 @@ export class LockScreen extends LitElement {
     this.password?.focus();
   }
 
+  /** A second Escape closes a dialog although its `cancel` was prevented (HTML, 6.12, close watchers). */
+  private onKey(event: KeyboardEvent): void {
+    event.stopPropagation();
+    if (event.key === "Escape") event.preventDefault();
+  }
+
   private async unlock(event: Event): Promise<void> {
     event.preventDefault();
     const name = this.app.me.value?.name;
@@ -121,7 +127,7 @@ export class LockScreen extends LitElement {
 
   override render(): TemplateResult {
     return html`<dialog aria-label=${t("lock.title")} @cancel=${(event: Event) => event.preventDefault()}
-      @keydown=${(event: KeyboardEvent) => event.stopPropagation()}>
+      @close=${() => this.dialog.showModal()} @keydown=${(event: KeyboardEvent) => this.onKey(event)}>
       <div class="box">
         <h2>${icon("lock")}${t("lock.title")}</h2>
         ${this.app.me.value?.by_provider ? this.byProvider() : this.byPassword()}

@@ -49,6 +49,14 @@ export class TopBar extends LitElement {
         font-weight: 600;
         letter-spacing: 0.01em;
       }
+      /* A wall's long name gives way, not the buttons beside it. */
+      button {
+        flex: none;
+      }
+      button.walls {
+        flex: 0 100 auto;
+        min-width: 60px;
+      }
       .walls span {
         max-width: 220px;
         overflow: hidden;
@@ -71,7 +79,7 @@ export class TopBar extends LitElement {
         color: var(--warn);
         font-size: 13.5px;
         font-variant-numeric: tabular-nums;
-        min-width: 0;
+        min-width: 24px;
         max-height: 40px;
         overflow: hidden;
         text-overflow: ellipsis;
