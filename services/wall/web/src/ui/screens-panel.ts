@@ -86,6 +86,10 @@ export class ScreensPanel extends LitElement {
         justify-content: space-between;
         gap: 8px;
       }
+      .title span:first-child {
+        min-width: 0;
+        overflow-wrap: anywhere;
+      }
       .empty {
         color: var(--text-soft);
       }
