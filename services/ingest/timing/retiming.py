@@ -131,8 +131,9 @@ class Retimer:
         arrival = self._arrival + gap
         if 0 < step <= gap + TOLERANCE and (self._pause or self._wall.skew > -MAX_AHEAD):
             self._behind = 0
-            if step > stood // 2:
-                step = max(step - stood, _LEAST_STEP if stood else 1)
+            made_up = min(stood, step - max(gap, _LEAST_STEP))
+            if made_up > 0:
+                step, self._stood = step - made_up, stood - made_up
             if step < SECOND_90K:
                 self._interval += (step - self._interval) // 8
             self._anchor(key, self._top_out + self._wall.correct(step, self._top_out, arrival, gap))

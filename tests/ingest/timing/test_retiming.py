@@ -76,6 +76,18 @@ def test_times_that_stand_and_catch_up_keep_the_spacing_on_the_whole(together: i
     assert [time.pts_90k - START for time in times] == [n * FRAME for n in range(2000)]
 
 
+def test_times_that_stand_do_not_count_a_pause_on_the_way_twice() -> None:
+    retimer = Retimer()
+    retimer.begin(START)
+    pause = 10 * SECOND_90K
+    times, arrivals = [], []
+    for n in range(1000):
+        late = 301 <= n <= 551  # these wait on the way, and come together
+        arrivals.append(300 * FRAME + pause if late else n * FRAME)
+        times.append(retimer.stamp(n // 2 * 2 * FRAME, None, arrivals[-1]))
+    assert all(abs(time.pts_90k - START - at) <= SECOND_90K // 2 for time, at in zip(times, arrivals, strict=True))
+
+
 @pytest.mark.parametrize("pace", [4, 11])
 def test_a_clock_that_is_none_of_90_khz_is_bounded_against_the_wall(pace: int) -> None:
     times = run([(n * FRAME * pace, None) for n in range(3000)])
