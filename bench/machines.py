@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench.machine_disks import DiskHole, all_holes, recorded_since
 from bench.report import table
+from bench.undisturbed import undisturbed
 from services.contracts import subjects
 from services.contracts.catalogue import ImportReport, ImportRequest
 from services.contracts.errors import PantauError
@@ -372,6 +373,11 @@ async def run(*, quick: bool) -> bool:
     if os.geteuid():
         print("network namespaces need root: not run")
         return True
+    with undisturbed():
+        return await _run(quick=quick)
+
+
+async def _run(*, quick: bool) -> bool:
     cases: list[_Case] = []
     admin_port = free_port()
     with tempfile.TemporaryDirectory(prefix="pantau-machines-") as name:

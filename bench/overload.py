@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.report import table
 from bench.stack import cpu_seconds
+from bench.undisturbed import group, has_groups, undisturbed
 from services.contracts import subjects
 from services.contracts.catalogue import ImportReport, ImportRequest
 from services.contracts.errors import PantauError
@@ -33,15 +34,12 @@ TRIALS = ((1.0, 0), (1.0, 1), (1.5, 0), (3.0, 0), (3.0, 1))
 """So many times the cameras that it carries, and how many others want the same CPU."""
 HOME = "city"
 FRAME_RATE = 25
-GROUPS = Path("/sys/fs/cgroup/cpu")
-GROUP = GROUPS / f"pantau-bench-{os.getpid()}"
-AROUND = GROUPS / f"pantau-bench-{os.getpid()}-around"
 PERIOD_US = 20_000
 """Short, so that a worker that may not run stands still for less than a frame."""
 LEAST_QUOTA_US = 1000
 """The system takes none that is smaller."""
 SHARES = 100 * 1024
-"""A group weighs as much as one process otherwise, so that others' load would bind the worker before its quota does."""
+"""Others' load does not bind the worker before its quota does."""
 LESS, MORE = 0.85, 1.1
 LOOK_SECONDS = 6.0
 SETTLE_SECONDS, MEASURE_SECONDS = 75.0, 15.0
@@ -50,26 +48,27 @@ PROMISED = 0.9
 
 
 @asynccontextmanager
-async def _process(settings: MeshSettings, *arguments: str, bound: Path = AROUND) -> AsyncIterator[int]:
+async def _process(settings: MeshSettings, *arguments: str, bound: Path | None = None) -> AsyncIterator[None]:
     environ = {
         **os.environ, "PANTAU_NATS_URL": settings.nats_url, "PANTAU_DATA": str(settings.data), "PANTAU_ADMIN_PORT": "0",
         "PANTAU_INGEST_WORKERS": "1", "PANTAU_WORKER": f"{arguments[0]}-1",
     }  # fmt: skip
     command = [sys.executable, "-m", "services.cli", *arguments]
-    command = ["sh", "-c", f'echo $$ > {bound}/cgroup.procs; exec "$@"', "sh", *command]
+    if bound is not None:
+        command = ["sh", "-c", f'echo $$ > {bound}/cgroup.procs; exec "$@"', "sh", *command]
     with (settings.data / f"{arguments[0]}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=log, stderr=log)
     try:
-        yield process.pid
+        yield
     finally:
         process.terminate()
         await process.wait()
 
 
 @asynccontextmanager
-async def _others(count: int) -> AsyncIterator[None]:
+async def _others(bound: Path, count: int) -> AsyncIterator[None]:
     """Processes in the worker's group that use all that they get."""
-    command = ("sh", "-c", f"echo $$ > {GROUP}/cgroup.procs; while :; do :; done")
+    command = ("sh", "-c", f"echo $$ > {bound}/cgroup.procs; while :; do :; done")
     processes = [await asyncio.create_subprocess_exec(*command) for _ in range(count)]
     try:
         yield
@@ -122,67 +121,44 @@ async def _import(bus: Bus, entries: list[object]) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _enough(bus: Bus, cores: float) -> float:
+async def _enough(bus: Bus, bound: Path, cores: float) -> float:
     """The least quota of a few with which all cameras come whole. What they take unbound is more than they need."""
     while True:
-        _set_quota(cores * LESS)
+        _set_quota(bound, cores * LESS)
         if (await _measure(bus, CARRIED, LOOK_SECONDS))[0] < CARRIED:
             return cores
         cores *= LESS
 
 
-async def _cpu_share(seconds: float) -> float:
+async def _cpu_share(bound: Path, seconds: float) -> float:
     """Of all processes in the worker's group: ingest's workers are no children of its parent's."""
 
     def used() -> float:
-        return sum(cpu_seconds(int(pid)) for pid in (GROUP / "cgroup.procs").read_text().split())
+        return sum(cpu_seconds(int(pid)) for pid in (bound / "cgroup.procs").read_text().split())
 
     before, began = used(), time.monotonic()
     await asyncio.sleep(seconds)
     return (used() - before) / (time.monotonic() - began)
 
 
-def _has_groups() -> bool:
-    return (GROUPS / "cpu.shares").exists()
-
-
-def _make_groups() -> None:
-    for group in (GROUP, AROUND):
-        group.mkdir()
-        (group / "cpu.shares").write_text(str(SHARES))
-
-
-def _remove_groups() -> None:
-    _move(GROUPS, os.getpid())
-    for group in (GROUP, AROUND):
-        group.rmdir()
-
-
-def _move(group: Path, pid: int) -> None:
-    (group / "cgroup.procs").write_text(str(pid))
-
-
-def _set_quota(cores: float) -> None:
+def _set_quota(bound: Path, cores: float) -> None:
+    """0: none."""
     period_us = max(PERIOD_US, round(LEAST_QUOTA_US / cores) + 1) if cores else PERIOD_US
-    (GROUP / "cpu.cfs_quota_us").write_text("-1")
-    (GROUP / "cpu.cfs_period_us").write_text(str(period_us))
-    (GROUP / "cpu.cfs_quota_us").write_text(str(round(cores * period_us) if cores else -1))
+    (bound / "cpu.cfs_quota_us").write_text("-1")
+    (bound / "cpu.cfs_period_us").write_text(str(period_us))
+    (bound / "cpu.cfs_quota_us").write_text(str(round(cores * period_us) if cores else -1))
 
 
 async def run(*, quick: bool) -> bool:
     """Prints the table; whether the promise was kept."""
-    if os.geteuid() or not _has_groups():
+    if not has_groups():
         print("cgroups of version 1 and root are needed: not run")
         return True
-    _make_groups()
-    _move(AROUND, os.getpid())
-    try:
-        return await _run(15.0 if quick else SETTLE_SECONDS)
-    finally:
-        _remove_groups()
+    with group("bound", SHARES) as bound, undisturbed():
+        return await _run(bound, 15.0 if quick else SETTLE_SECONDS)
 
 
-async def _run(settle_seconds: float) -> bool:
+async def _run(bound: Path, settle_seconds: float) -> bool:
     rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -190,7 +166,6 @@ async def _run(settle_seconds: float) -> bool:
         most = str(round(CARRIED * max(times for times, _ in TRIALS)))
         (folder / "data").mkdir()
         async with NatsServer(folder / "nats") as server:
-            _move(AROUND, server.pid)
             settings = MeshSettings(nats_url=server.url, data=folder / "data")
             bus = await Bus.connect(settings, "bench")
             simulated = ("sim", "--cameras", most, "--scenes", "1", "--port", "0", "--catalogue", str(catalogue))
@@ -198,21 +173,21 @@ async def _run(settle_seconds: float) -> bool:
                 while (entries := _entries(catalogue)) is None:
                     await asyncio.sleep(0.2)
                 await _import(bus, entries[:CARRIED])
-                async with _process(settings, "ingest", bound=GROUP):
-                    _set_quota(0)
+                async with _process(settings, "ingest", bound=bound):
                     while (await _measure(bus, CARRIED, 2.0))[1] < CARRIED:
                         pass
                     await asyncio.sleep(10.0)
-                    quota = await _enough(bus, await _cpu_share(10.0))
+                    quota = await _enough(bus, bound, await _cpu_share(bound, 10.0))
                 print("cores", quota, flush=True)
                 for times, others in TRIALS:
                     cameras = round(CARRIED * times)
                     await _import(bus, entries[:cameras])
                     (settings.data / "ingest.log").unlink()
-                    _set_quota(quota * MORE * (1 + others))
-                    async with _process(settings, "ingest", bound=GROUP), _others(others):
+                    _set_quota(bound, 0)
+                    async with _process(settings, "ingest", bound=bound), _others(bound, others):
                         while not (await _measure(bus, cameras, 2.0))[1]:
                             pass
+                        _set_quota(bound, quota * MORE * (1 + others))
                         await asyncio.sleep(settle_seconds)
                         whole, heard = await _measure(bus, cameras, MEASURE_SECONDS)
                     rows.append([times, others, cameras, heard, whole, whole / CARRIED])

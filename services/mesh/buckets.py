@@ -183,6 +183,10 @@ class Bucket(Generic[M]):
         except (nats.errors.Error, TimeoutError) as error:
             raise self._unavailable(error) from error
 
+    async def has_values(self) -> bool:
+        """Whether anything is in it, by the node that leads its stream. Raises nats-py's errors."""
+        return (await self.bus.js.stream_info(f"KV_{self.name}")).state.messages > 0
+
     def _refuse_while_away(self) -> None:
         """nats-py would keep the write and make it at the reconnect, long after the caller was told that it failed."""
         if not self.bus.connected:
@@ -199,6 +203,10 @@ async def make_buckets(bus: Bus) -> None:
     """
     for name in _CONFIGS:
         await Bucket.open(bus, name, Model)
+
+
+class _EmptyListingError(Exception):
+    """A node that was cut off has told that a bucket is empty which is not."""
 
 
 class Mirror(Generic[M]):
@@ -247,7 +255,7 @@ class Mirror(Generic[M]):
             reconnected = asyncio.ensure_future(self._bucket.bus.reconnected())
             try:
                 await self._follow(generation, reconnected)
-            except (nats.errors.Error, TimeoutError) as error:
+            except (nats.errors.Error, TimeoutError, _EmptyListingError) as error:
                 log.debug("bucket.follow_again", bucket=self._bucket.name, error=error)
                 await asyncio.sleep(backoff.next_seconds())
             finally:
@@ -269,6 +277,8 @@ class Mirror(Generic[M]):
                     continue
                 if entry is None:  # the end of what was there already
                     if listing:
+                        if self.entries and not self._brought and await self._bucket.has_values():
+                            raise _EmptyListingError
                         listing = False
                         for key in [key for key in self.entries if key not in seen]:
                             self._apply(key, None, 0)

@@ -215,3 +215,34 @@ async def test_what_a_mirror_is_told_late_does_not_bring_back_what_the_bucket_ha
     await eventually(lambda: mirror.get("cam-2") == state(2))
     mirror.tell("cam-1", state(1), revision)
     assert mirror.get("cam-1") is None
+
+
+class NothingListed:
+    """The watcher of a node that was cut off: it tells that there is nothing."""
+
+    async def updates(self, timeout: float) -> None:
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None: ...
+
+
+async def test_a_bucket_that_has_values_is_not_taken_for_empty_when_a_node_lists_none(
+    states: Bucket[CameraState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await states.put("cam-1", state(1))
+    lost: list[str] = []
+    mirror = Mirror(states, lambda key, value, _: lost.append(key) if value is None else None)
+    watch, listings = states.kv.watchall, ["all", "none", "none"]
+
+    async def listed() -> object:
+        return NothingListed() if listings and listings.pop(0) == "none" else await watch()
+
+    monkeypatch.setattr(states.kv, "watchall", listed)
+    following = asyncio.create_task(mirror.run())
+    await eventually(lambda: mirror.get("cam-1") is not None)
+    await states.bus._on_reconnected()
+    await eventually(lambda: not listings)
+    await states.put("cam-1", state(2))
+    await eventually(lambda: mirror.get("cam-1") == state(2))
+    assert not lost
+    following.cancel()
