@@ -78,6 +78,7 @@ describe("the page's beginning", () => {
     const { shown, saved } = begin(async () => ({ layouts: [layout(), other], last: "layout-1" }));
     await saved.begin("other", false);
     expect(shown.value.layout).toBe("25");
+    expect([saved.lacks("other"), saved.lacks("gone")]).toEqual([false, true]);
   });
 
   it("leaves the wall to fill itself where nothing was opened, the registry is away, or the address says more", async () => {
@@ -85,6 +86,7 @@ describe("the page's beginning", () => {
     await none.saved.begin(null, true);
     const away = begin(async () => Promise.reject(new ApiError(503, "unavailable", "")));
     await away.saved.begin(null, true);
+    expect(away.saved.lacks("gone")).toBe(false);
     const said = begin(async () => ({ layouts: [layout()], last: "layout-1" }));
     await said.saved.begin(null, false);
     for (const { shown } of [none, away, said]) expect(shown.value).toBe(wall.INITIAL_WALL);

@@ -222,7 +222,10 @@ export class App {
 
   private begin(): void {
     const incident = incidentIn(location.hash);
-    this.begun = this.walls.begin(savedWallIn(location.hash), location.hash === "" || incident !== null);
+    const named = savedWallIn(location.hash);
+    this.begun = this.walls.begin(named, location.hash === "" || incident !== null).then(() => {
+      if (named !== null && this.walls.lacks(named)) this.show({ dialog: { kind: "walls", missing: true } });
+    });
     if (incident !== null) this.show({ dialog: { kind: "incident-page", id: incident } });
   }
 

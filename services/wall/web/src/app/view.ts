@@ -6,7 +6,8 @@ import type { Span } from "../model/timeline.js";
 
 export type Dialog =
   | { kind: "help" }
-  | { kind: "walls" }
+  /** `missing`: the link's wall is gone, or is not for this person. */
+  | { kind: "walls"; missing?: boolean }
   | { kind: "place"; fields?: PlaceFields }
   | { kind: "camera"; camera: CameraView | null }
   | { kind: "import" }

@@ -46,6 +46,11 @@ export class SavedWalls {
     }
   }
 
+  /** Whether a wall that a link names is known not to be there. */
+  lacks(id: string): boolean {
+    return this.layouts.value?.every((layout) => layout.id !== id) ?? false;
+  }
+
   open(layout: Layout): void {
     this.put(layout);
     this.api.openLayout(layout.id).catch(() => undefined);

@@ -72,6 +72,7 @@ export const en = {
   "walls.shared": "Everybody",
   "walls.for-role": "Every {role}",
   "walls.link": "Copy the link",
+  "walls.missing": "The wall of this link is not there any more. These are:",
   "walls.link.of": "Copy the link to {name}",
   "walls.over": "Save this wall here",
   "walls.over.of": "Save this wall as {name}",

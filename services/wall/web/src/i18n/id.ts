@@ -74,6 +74,7 @@ export const id: Messages = {
   "walls.shared": "Semua orang",
   "walls.for-role": "Semua {role}",
   "walls.link": "Salin tautan",
+  "walls.missing": "Dinding dari tautan ini sudah tidak ada. Yang ada:",
   "walls.link.of": "Salin tautan ke {name}",
   "walls.over": "Simpan dinding ini di sini",
   "walls.over.of": "Simpan dinding ini sebagai {name}",

@@ -200,7 +200,7 @@ export class AppRoot extends LitElement {
       case "place":
         return html`<pantau-place-dialog .app=${app} .fields=${dialog.fields ?? NO_FIELDS}></pantau-place-dialog>`;
       case "walls":
-        return html`<pantau-walls-dialog .app=${app}></pantau-walls-dialog>`;
+        return html`<pantau-walls-dialog .app=${app} .missing=${dialog.missing ?? false}></pantau-walls-dialog>`;
       case "camera":
         return html`<pantau-camera-dialog .app=${app} .camera=${dialog.camera}></pantau-camera-dialog>`;
       case "import":

@@ -95,6 +95,8 @@ export class WallsDialog extends LitElement {
   ];
 
   @property({ attribute: false }) app!: App;
+  /** The link that was followed names a wall that is not there. */
+  @property({ attribute: false }) missing = false;
   @state() private query = "";
   @state() private name = "";
   @state() private audience: AudienceChoice = "personal";
@@ -265,6 +267,7 @@ export class WallsDialog extends LitElement {
         @input=${(event: Event) => {
           this.query = (event.target as HTMLInputElement).value;
         }} />
+      ${this.missing ? html`<p class="error" role="alert">${t("walls.missing")}</p>` : nothing}
       ${this.list()}
       <p class="hint" role="status">${this.said}</p>
       ${this.problem ? html`<p class="error" role="alert">${this.problem}</p>` : nothing}
