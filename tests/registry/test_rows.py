@@ -1,6 +1,7 @@
 """Import files: what spreadsheets and scripts write is read, and what cannot be is refused by row and name."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,7 @@ def test_headers_may_be_anybodys_and_cells_split_as_spreadsheets_do(delimiter: s
         ("sep=;\r\nname;url\r\nA;rtsp://h/1\r\n", 3),
         ("\r\n;;\r\nname;url\r\nA;rtsp://h/1\r\n", 4),
         ('"SEP=\t"\nname\turl\nA\trtsp://h/1', 3),
+        ("sep=;\n\n;\nname;url\nA;rtsp://h/1\n", 5),
         ('name;url;"a,b,c,d"\nA;rtsp://h/1;x\n', 2),
         ("name,url\rA,rtsp://h/1\r", 2),
     ],
@@ -69,6 +71,18 @@ def test_headers_may_be_anybodys_and_cells_split_as_spreadsheets_do(delimiter: s
 def test_what_spreadsheets_write_before_the_header_and_at_line_ends_hides_no_row(text: str, line: int) -> None:
     (row,) = rows(text)
     assert (row.number, row.id, row.given["profiles"]) == (line, "a", {"main": {"url": "rtsp://h/1"}})
+
+
+def test_a_file_of_empty_lines_costs_no_more_memory_than_its_text() -> None:
+    empty = "\n" * 200_000
+    tracemalloc.start()
+    try:
+        (row,) = rows(empty + "name,url\nA,rtsp://h/1\n")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert row.number == len(empty) + 2
+    assert peak_bytes < 20 * len(empty)
 
 
 def test_credentials_in_a_url_are_split_off() -> None:

@@ -67,6 +67,7 @@ describe("the refused rows as a file", () => {
     ]);
     expect(refusedCsv(text, [row({ row: 3 })])).toBe('name;url;"a, b, c"\r\nA;x;1\r\n');
     expect(refusedCsv("\r\n;;\r\nname;url\r\nA;x\r\n", [row({ row: 4 })])).toBe("name;url\r\nA;x\r\n");
+    expect(readCsv("sep=;\n\n;\nname;url\nA;x\n")).toMatchObject({ header: ["name", "url"], headerLine: 4 });
   });
 
   it("are found in files with the line ends of old Macs, and in UTF-16", () => {

@@ -27,7 +27,7 @@ export function decodeCsv(bytes: ArrayBuffer): string {
 
 const LINE_END = /\r\n|\r|\n/;
 /** What spreadsheets write before the header: empty rows, and Excel's line that names the delimiter. */
-const PREAMBLE = /^(?:[ ,;\t]*(?:\r\n|\r|\n))*(?:"?sep=([,;\t])"?[ ,;\t]*(?:\r\n|\r|\n))?/i;
+const PREAMBLE = /^(?:[ ,;\t\r\n]*[\r\n])?(?:"?sep=([,;\t])"?[ ,;\t\r\n]*[\r\n])?/i;
 
 export function linesOf(text: string): string[] {
   return text.replace(/^\uFEFF/, "").split(LINE_END);
