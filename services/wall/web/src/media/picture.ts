@@ -9,7 +9,7 @@ import { PresentedFrames } from "./presented.js";
 
 /** Longer than this no picture of a recording that plays is awaited, be it slowly and of few pictures a second. */
 const AWAITED_MS = 1500;
-/** A camera of few frames a second has the next one within this, too. */
+/** Nobody who saves a still waits longer than this for the next frame. */
 const NEXT_FRAME_MS = 500;
 
 export interface PictureState {
@@ -35,6 +35,8 @@ export class Picture {
   private source: Source = "live";
   /** Timestamp of the newest frame that was looked at; null where only its coming is known. */
   lastRtp: number | null = null;
+  /** When the newest picture that was looked at came to the screen (ms); null before the first. */
+  cameMs: number | null = null;
   private follow = false;
   private delayRequest: number | null = null;
   private delayRequestedMs = 0;
@@ -48,7 +50,8 @@ export class Picture {
   ) {
     this.presented = new PresentedFrames(video, (rtp) => {
       this.lastRtp = rtp;
-      this.freshness.frame(rtp, Date.now());
+      this.cameMs = Date.now();
+      this.freshness.frame(rtp, this.cameMs);
       this.tellStale();
     });
     video.style.opacity = "0";
@@ -111,7 +114,8 @@ export class Picture {
     const state = this.notice?.state;
     const due = state === "live" || state === "playing" || state === "catching-up" || state === "waiting";
     const nowMs = Date.now();
-    if (pageVisible) this.presented.look(this.source === "recorded" || this.freshness.replaying);
+    // A count would forget the timestamp that is shown.
+    if (pageVisible) this.presented.look(this.follow || this.source === "recorded" || this.freshness.replaying);
     if (pageVisible && due && this.state.hasPicture) this.freshness.look(nowMs, withinMs);
     else this.freshness.excuse(nowMs);
     this.tellStale();

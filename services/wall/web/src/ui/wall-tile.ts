@@ -203,7 +203,9 @@ export class WallTile extends LitElement {
     if (camera === null) return;
     // Nobody has looked at each frame of a live tile among others.
     if (this.tile.source === "live" && !this.enlarged) await this.picture?.awaitFrame();
-    const takenMs = (this.tile.source === "recorded" ? this.recordedTimeMs() : this.markedTimeMs(1)) ?? Date.now();
+    const stampedMs = this.tile.source === "recorded" ? this.recordedTimeMs() : this.markedTimeMs(1);
+    // Where no next frame came, as of a camera that has stopped, the picture is as old as its coming.
+    const takenMs = stampedMs ?? this.picture?.cameMs ?? Date.now();
     const moment = momentText(takenMs);
     const blob = await stillFile(this.video, `${this.app.camera(camera)?.name ?? camera} · ${moment}`);
     if (!blob) return;
