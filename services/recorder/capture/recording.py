@@ -181,8 +181,8 @@ class StreamRecording:
             )
 
     def is_quiet(self, monotonic: float) -> bool:
-        """Whether `tick` has something to look at: no picture came for a while."""
-        return self.assembler.is_quiet(monotonic)
+        """Whether `tick` has something to look at: no picture came for a while, or no file takes those that come."""
+        return self._file is None or self.assembler.is_quiet(monotonic)
 
     def tick(self, now_us: int, monotonic: float, *, complete: bool = True) -> None:
         """Writes what waits when no pictures come; notices gaps that last. ``complete``: as for the assembler."""

@@ -342,6 +342,18 @@ def test_what_waits_is_written_when_the_camera_falls_silent(tmp_path: Path) -> N
         assert (gap.from_us, gap.to_us) == (rig.segments()[0].end_us, None)
 
 
+def test_a_gap_is_looked_at_while_pictures_come_that_no_disk_takes(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.feed(pictures(count=25))
+        recording = rig.recording()
+        assert not recording.is_quiet(rig.clock.monotonic())
+        rig.disk.failure = "gone"
+        recording.disk_failed(rig.disk)
+        rig.feed(pictures(count=25))
+        assert recording.file is None
+        assert recording.is_quiet(rig.clock.monotonic())
+
+
 def test_two_recordings_of_the_same_moment_keep_apart(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         rig.feed(pictures(count=25))
