@@ -304,6 +304,7 @@ class Slot:
         """There is a page: it is told once a second which picture is shown."""
         self.leave_steady()
         self._marks = True
+        self._marked_at = float("-inf")  # else C, which looks after no picture yet, may be given the next one already
 
     def _mark(self, frame: Frame, rtp: int, now: float) -> None:
         self._marked_at = now

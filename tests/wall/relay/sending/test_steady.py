@@ -33,14 +33,14 @@ FRAME = 3600
 class Tile:
     """A slot that shows a camera live, on one of the twins."""
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: Twin, *, marks: bool = True) -> None:
         self.twin = twin
         self.clock = ManualClock()
         self.clock.advance(1.0)
         twin.peer.at = self.clock.monotonic()
         self.feed = ProfileFeed(cast("Any", None), "city", "main", "cam-1", self.clock, lambda: (Reason.NONE, ""))
         self.notices: list[Notice] = []
-        self.slot = Slot(0, twin.track, self.notices.append, self.clock)
+        self.slot = Slot(0, twin.track, self.notices.append, self.clock, marks=marks)
         self.slot.set_size(BIG)
         self.number = 0
         self.aim()
@@ -83,9 +83,9 @@ class Tile:
         return len(self.feed.steady)
 
 
-def settled(twin: Twin) -> Tile:
+def settled(twin: Twin, *, marks: bool = True) -> Tile:
     """A tile that has caught up and is shown a few live frames."""
-    tile = Tile(twin)
+    tile = Tile(twin, marks=marks)
     tile.frame(key=True)
     tile.wait(1.0)
     for _ in range(5):
@@ -198,6 +198,21 @@ async def test_marks_come_once_a_second_while_c_sends() -> None:
     with twins(kernel(), offload=not probe_offload()) as (twin, _):
         tile = settled(twin)
         tile.notices.clear()
+        for _ in range(100):
+            tile.frame()
+        assert 3 <= sum(notice.type == "mark" for notice in tile.notices) <= 5
+        assert tile.steady == 1
+
+
+async def test_marks_begin_with_a_page_that_comes_right_behind_a_replay() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin, marks=False)
+        tile.slot.replay_gop(tile.feed.gop.frames, first_seconds=0.0)
+        for _ in range(10):
+            tile.frame()
+        assert tile.steady == 1
+        assert not any(notice.type == "mark" for notice in tile.notices)
+        tile.slot.begin_marks()
         for _ in range(100):
             tile.frame()
         assert 3 <= sum(notice.type == "mark" for notice in tile.notices) <= 5
