@@ -72,6 +72,8 @@ def parse_address(url: str) -> RtspAddress:
         host, _, port = authority.partition(":")
     if not host or any(character.isspace() or ord(character) < 33 for character in url.strip()):
         raise RtspAddressError("the address has no host, or a blank in it")
+    if any("\ud800" <= character <= "\udfff" for character in host):
+        raise RtspAddressError("the address's host is no text")  # bytes that are no UTF-8; a host is told to operators
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise RtspAddressError("the address's port is not 1 to 65535")
     if len(url) > _MAX_URL_CHARACTERS:

@@ -36,6 +36,7 @@ def test_the_parts_of_a_url(url: str, endpoint: tuple[str, int, bool], path: str
         "rtsp://cam:x/",
         "rtsp://a b/",
         "rtsp://[::1/",
+        b"rtsp://caf\xe9/1".decode("utf-8", "surrogateescape"),
     ],
 )
 def test_what_is_no_address_is_refused_without_quoting_it(url: str) -> None:
