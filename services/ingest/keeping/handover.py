@@ -141,11 +141,12 @@ class Handover:
 
         async def write() -> None:
             job: SpoolJob | None = first
-            while job is not None:  # a busy machine's ticks are late: what is due meanwhile does not wait for the next
+            while job is not None:
                 spool.begin_work()
                 places = await asyncio.to_thread(spool.write, job.rows())
                 self._keep.spooled(job, places)
-                job = self._next_job() if len(places) == len(job.chunks) else None
+                # A busy machine's ticks are late: what did not fit into a batch does not wait for the next one.
+                job = self._next_job() if job.is_full and len(places) == len(job.chunks) else None
 
         return self._service.tasks.create_task(write(), name="spool")
 

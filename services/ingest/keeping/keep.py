@@ -39,6 +39,11 @@ class SpoolJob(NamedTuple):
     cameras: tuple[KeptCamera, ...]
     chunks: tuple[FootageChunk, ...]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more may be due than it holds."""
+        return sum(chunk.size_bytes for chunk in self.chunks) >= BATCH_BYTES
+
     def rows(self) -> Iterator[tuple[Id, Id, FootageChunk]]:
         """As `Spool.write` takes them."""
         for kept, chunk in zip(self.cameras, self.chunks, strict=True):

@@ -1,8 +1,19 @@
-"""How kept footage is cut into payloads, and with which keyframe a hand-over begins."""
+"""How kept footage is cut into payloads and written to disk, and with which keyframe a hand-over begins."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from services.contracts.keeping import split_messages
-from services.ingest.keeping.chunks import CHUNK_BYTES
-from services.ingest.keeping.handover import _last_keyframe, _payloads_of
+from services.contracts.models import Id
+from services.ingest.keeping.chunks import CHUNK_BYTES, FootageChunk, SpoolPlace
+from services.ingest.keeping.handover import Handover, _last_keyframe, _payloads_of
+from services.ingest.keeping.keep import BATCH_BYTES, Keep, KeepLimits
+from services.ingest.keeping.spool import Spool
+from services.mesh.clock import SystemClock
+from services.mesh.lifecycle import Service
 from tests.ingest.keeping.made import picture, pictures, sound
 
 
@@ -26,3 +37,37 @@ def test_who_has_no_open_file_begins_with_the_keyframe_at_or_before_the_next_pic
     assert _last_keyframe(messages, 1007) == 1005
     assert _last_keyframe(messages, 1009) == 1010  # the next one is a keyframe
     assert _last_keyframe(messages[2:8], 1002) is None  # that GOP began earlier
+
+
+async def test_what_does_not_fit_into_a_batch_is_written_at_once_and_what_comes_meanwhile_with_the_next_tick(
+    tmp_path: Path,
+) -> None:
+    clock, large_bytes = SystemClock(), BATCH_BYTES // 6 + 1
+    keep = Keep(KeepLimits(), lambda _: ("rec-1",))
+
+    class BusySpool(Spool):
+        sizes: list[int]
+
+        def write(self, chunks: Iterable[tuple[Id, Id, FootageChunk]]) -> list[SpoolPlace]:
+            places = super().write(chunks)
+            self.sizes.append(len(places))
+            if len(self.sizes) < 10:  # the camera goes on
+                keep.camera("city", "cam-1").add_message(picture(100 + len(self.sizes)), clock.monotonic())
+            return places
+
+    keep.spool = spool = BusySpool(tmp_path / "w-1")
+    spool.sizes = []
+    for message in pictures(0, 8, size_bytes=large_bytes):
+        keep.camera("city", "cam-1").add_message(message, clock.monotonic())
+    async with asyncio.TaskGroup() as tasks:
+        handover = Handover(
+            cast("Service", SimpleNamespace(tasks=tasks, clock=clock)),
+            keep,
+            worker="w-1",
+            folder=tmp_path,
+            floor_bytes=0,
+            reachable=lambda: False,
+            catch_up=lambda: None,
+        )
+        handover.turn()
+    assert spool.sizes == [6, 3], "two large ones, and what came during the first batch"
