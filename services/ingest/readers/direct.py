@@ -121,7 +121,7 @@ class _DirectSession:
         self._framer = RtspFramer(self._on_message, self._on_stray)
         self._transport: asyncio.Transport | None = None
         self._connected = False
-        """Whether a connection was taken on which TLS is to begin."""
+        """Whether the last connection was taken, where TLS is to begin on it."""
         self._tracks: dict[Kind, RtpTrack] = {}
         self._receivers: dict[int, list[ChannelReceiver]] = {}
         self._ports: list[tuple[RtpPorts, RtpTrack | None]] = []
@@ -157,6 +157,7 @@ class _DirectSession:
 
     async def _connect(self, deadline: float) -> ReaderEnd | None:
         host, port, secure = self._dialogue.address.endpoint
+        self._connected = False
         try:
             async with asyncio.timeout_at(deadline):
                 await self._connect_to_one(await resolve(host, port, self._source.networks), host, port, secure)
@@ -218,6 +219,9 @@ class _DirectSession:
     def _begin_again(self) -> None:
         """A redirect leads to another server, or the camera closed the connection behind its challenge."""
         self._drop_connection()
+        if self._reordering is not None:
+            self._reordering.cancel()
+            self._reordering = None
         self._over = self._loop.create_future()
         self._framer = RtspFramer(self._on_message, self._on_stray)
         self._tracks.clear()

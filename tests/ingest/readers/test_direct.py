@@ -3,6 +3,7 @@
 import asyncio
 from typing import cast
 
+from services.contracts.models import Reason
 from services.ingest.readers.direct import TICK_SECONDS, RtspProtocol, _DirectSession
 from services.ingest.readers.short_way import ShortWay
 from services.ingest.readers.source import Outlet, Source
@@ -86,3 +87,15 @@ async def test_a_worker_that_comes_late_does_not_take_the_rest_of_a_picture_for_
         assert session._ticking is not None
         session._ticking.cancel()
         assert short.looks == looks
+
+
+async def test_another_connection_inherits_neither_the_holes_nor_the_tls_of_the_one_before() -> None:
+    loop, url = asyncio.get_running_loop(), "rtsp://127.0.0.1/main"
+    session = _DirectSession(Source(url), parse_address(url), cast("Outlet", None), None, SourceBacklog())
+    session._connected = True
+    hole = session._reordering = loop.call_later(60.0, lambda: None)
+    session._begin_again()
+    assert hole.cancelled()
+    end = await session._connect(loop.time())
+    assert end is not None
+    assert end.reason is Reason.TIMEOUT
