@@ -277,7 +277,7 @@ class Mirror(Generic[M]):
                     continue
                 if entry is None:  # the end of what was there already
                     if listing:
-                        if self.entries and not self._brought and await self._bucket.has_values():
+                        if not self._brought and await self._bucket.has_values():
                             raise _EmptyListingError
                         listing = False
                         for key in [key for key in self.entries if key not in seen]:
@@ -301,8 +301,8 @@ class Mirror(Generic[M]):
         if value is None:
             if self.entries.pop(key, None) is None:
                 return
-        elif key in self.entries and self.entries[key][1] == revision:
-            return
+        elif (known := self.entries.get(key)) and known[1] == revision and known[0] == value:
+            return  # what was told ahead may be another value than what got the revision
         else:
             self.entries[key] = (value, revision)
         if self._on_change:

@@ -97,8 +97,9 @@ class Assigner:
         """Since when cameras would have to move between ingest workers. A move opens a camera twice, and some allow
         one client alone; a worker that was switched off may be back at once."""
         self._still_until: dict[WorkerRole, float] = {}
-        self._ahead: dict[str, Id] = {}
-        """Key of an assignment → the worker that was told to take the camera over, which is not written so far."""
+        self._ahead: dict[str, tuple[Assignment, int]] = {}
+        """Key → a takeover that was told and is not written so far, and the revision that it is to be written over.
+        Consumers take no lower epoch any more, so it is written also where another registry leads by then."""
         self._unassigned: dict[WorkerRole, int] = {}
         """Role → cameras for which no worker has room."""
 
@@ -112,6 +113,8 @@ class Assigner:
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._plan_due.wait()
             if not self._look():
+                if self._ahead and not self._leading():
+                    await self._write_told_ahead()
                 continue
             self._plan_due.clear()
             self._moved = False
@@ -163,7 +166,6 @@ class Assigner:
             self._look_for_common_cause(role, now)
         if not self._leading():
             self._was_leading = False
-            self._ahead.clear()
             self._uneven_since = None
             self._plan_due.clear()
             return False
@@ -215,7 +217,8 @@ class Assigner:
         alive = self._ingest.alive
         current = self._current("ingest")
         held = {camera: assignment.workers[0] for camera, assignment in current.items() if assignment.workers}
-        ahead = {key.partition(".")[2]: worker for key, worker in self._ahead.items() if worker in alive}
+        told = {key.partition(".")[2]: assignment.workers[0] for key, (assignment, _) in self._ahead.items()}
+        ahead = {camera: worker for camera, worker in told.items() if worker in alive}
         held |= {camera: worker for camera, worker in ahead.items() if camera in held}
         waiting = self._is_still("ingest") or self._ingest.expected(now)
         plan = partial(
@@ -325,6 +328,7 @@ class Assigner:
         """
         limit = asyncio.Semaphore(CONCURRENT_WRITES)
         written: list[str] = []
+        self._forget_overtaken(known)
         takeovers = self._takeovers(desired, known)
 
         async def one(key: str, assignment: Assignment | None, revision: int) -> None:
@@ -362,7 +366,7 @@ class Assigner:
                         tasks.create_task(one(key, None, revision))
                 for key, assignment in desired.items():
                     before, revision = known.get(key, (None, 0))
-                    if before is not assignment and before != assignment:
+                    if key in self._ahead or (before is not assignment and before != assignment):
                         causes[key.partition(".")[0], _cause(before, assignment)] += 1
                         tasks.create_task(one(key, assignment, revision))
                 for labels, count in causes.items():
@@ -372,18 +376,40 @@ class Assigner:
             log.info("assignments.written", assignments=len(written), of=len(desired))
         return len(written) == causes.total()
 
+    async def _write_told_ahead(self) -> None:
+        """Writes what this registry told while it led, over the revisions of then."""
+        known = dict(self._assignments.entries)
+        self._forget_overtaken(known)
+        for key, (assignment, revision) in list(self._ahead.items()):
+            try:
+                written = await self._assignments.update(key, assignment, revision)
+                await self._tell(key, known[key][0], assignment, written)
+            except ConflictError:
+                await self._learn(key)
+            except UnavailableError as error:
+                log.debug("assignments.not_written", key=key, error=error)
+                return
+            self._ahead.pop(key, None)
+
+    def _forget_overtaken(self, known: Mapping[str, tuple[Assignment, int]]) -> None:
+        """Of what was told ahead: what was written since, with a revision that is no lower than the one told."""
+        for key, (_, revision) in list(self._ahead.items()):
+            if key not in known or known[key][1] != revision:
+                del self._ahead[key]
+
     def _takeovers(
         self, desired: Mapping[str, Assignment], known: Mapping[str, tuple[Assignment, int]]
     ) -> dict[str, Assignment]:
-        """The cameras of ingest workers that are gone, as far as most of the workers are there.
+        """The cameras of ingest workers that are gone, as far as most of the workers that have cameras are there.
 
-        Two leaders that do not hear each other may both plan: those who hear half of the workers or fewer wait until
-        JetStream takes what they write, which one of them can.
+        Two leaders that do not hear each other may both plan: those who hear half of these workers or fewer wait until
+        JetStream takes what they write, which one of them can. Workers without cameras do not count: a leader does not
+        know of those that only the other one hears.
         """
         kept = {key: before for key, (before, _) in known.items() if key.startswith("ingest.") and before.workers}
         alive = self._ingest.alive
-        there = alive.keys() | {before.workers[0] for before in kept.values()}
-        if 2 * len(alive) <= len(there):
+        readers = {before.workers[0] for before in kept.values()}
+        if 2 * len(readers & alive.keys()) <= len(readers):
             return {}
         return {
             key: desired[key]
@@ -404,7 +430,7 @@ class Assigner:
         revision = max(self._assignments.newest, *(known[key][1] for key in takeovers)) + 1
         log.warning("assignments.told_ahead", cameras=len(takeovers), revision=revision)
         for key, assignment in list(takeovers.items()):
-            self._ahead[key] = assignment.workers[0]
+            self._ahead[key] = assignment, known[key][1]
             told = ToldAssignment(assignment=assignment, revision=revision)
             await self._bus.publish(subjects.assigned(self._home, assignment.workers[0]), told.pack())
 

@@ -246,3 +246,34 @@ async def test_a_bucket_that_has_values_is_not_taken_for_empty_when_a_node_lists
     await eventually(lambda: mirror.get("cam-1") == state(2))
     assert not lost
     following.cancel()
+
+
+async def test_a_bucket_that_has_values_is_not_taken_for_empty_at_the_start_either(
+    states: Bucket[CameraState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await states.put("cam-1", state(1))
+    watch, listings = states.kv.watchall, ["none"]
+
+    async def listed() -> object:
+        return NothingListed() if listings and listings.pop() else await watch()
+
+    monkeypatch.setattr(states.kv, "watchall", listed)
+    mirror = Mirror(states)
+    following = asyncio.create_task(mirror.run())
+    await asyncio.wait_for(mirror.ready.wait(), 30)
+    assert mirror.get("cam-1") == state(1)
+    following.cancel()
+
+
+async def test_a_revision_that_was_told_ahead_and_went_to_another_value_is_what_the_bucket_has(
+    states: Bucket[CameraState],
+) -> None:
+    mirror = Mirror(states)
+    following = asyncio.create_task(mirror.run())
+    await asyncio.wait_for(mirror.ready.wait(), 30)
+    revision = await states.put("cam-2", state(1))
+    await eventually(lambda: mirror.get("cam-2") == state(1))
+    mirror.tell("cam-1", state(2), revision + 1)
+    assert await states.put("cam-1", state(3)) == revision + 1
+    await eventually(lambda: mirror.get("cam-1") == state(3))
+    following.cancel()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from services.contracts import subjects
-from services.contracts.errors import UnavailableError
+from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Assignment, ToldAssignment, WorkerLease
 from services.mesh.clock import TurnedClock
 from services.registry.assignments import AHEAD_SECONDS, Assigner
@@ -15,6 +15,10 @@ from services.registry.settings import RegistrySettings
 from tests.eventually import eventually
 
 KEY = "ingest.gate"
+OTHERS = {
+    f"ingest.{worker}-s": (Assignment(camera=f"{worker}-s", site="city", workers=(worker,), incarnations=(1,)), 3)
+    for worker in ("ingest-2", "ingest-3")
+}
 BEFORE = Assignment(camera="gate", site="city", workers=("ingest-1",), incarnations=(1,))
 AFTER = BEFORE.model_copy(update={"workers": ("ingest-2",)})
 
@@ -25,8 +29,9 @@ class Store:
     newest = 9
 
     def __init__(self) -> None:
-        self.entries = {KEY: (BEFORE, 7)}
+        self.entries = {KEY: (BEFORE, 7), **OTHERS}
         self.elected = asyncio.Event()
+        self.fails = False
 
     async def update(self, key: str, assignment: Assignment, revision: int) -> int:
         try:
@@ -34,7 +39,10 @@ class Store:
                 await self.elected.wait()
         except TimeoutError:
             raise UnavailableError("no leader") from None
-        assert self.entries[key][1] == revision
+        if self.fails:
+            raise UnavailableError("no leader")
+        if self.entries[key][1] != revision:
+            raise ConflictError("changed")
         self.entries[key] = (assignment, 12)
         return 12
 
@@ -57,13 +65,14 @@ class Leader:
         self.store, self.bus, self.clock = Store(), Told(), TurnedClock()
         around: Any = SimpleNamespace(cameras=None, assignments=self.store, plan_due=asyncio.Event())
         nobody: Any = None
+        self.leads = True
         self.assigner = Assigner(
             bus=cast("Any", self.bus),
             home="city",
             ledgers=around,
             workers=nobody,
             presence=nobody,
-            leading=lambda: True,
+            leading=lambda: self.leads,
             settings=RegistrySettings(),
             clock=self.clock,
         )
@@ -72,7 +81,18 @@ class Leader:
         )
 
     async def write(self) -> bool:
-        return await self.assigner._write({KEY: AFTER}, dict(self.store.entries))
+        others = {key: assignment for key, (assignment, _) in OTHERS.items()}
+        return await self.assigner._write({**others, KEY: AFTER}, dict(self.store.entries))
+
+    async def told_ahead(self) -> None:
+        writing = asyncio.create_task(self.write())
+        await asyncio.sleep(0)
+        self.clock.advance(AHEAD_SECONDS)
+        await eventually(lambda: self.bus.messages == [ToldAssignment(assignment=AFTER, revision=10)])
+        self.store.fails = True
+        self.store.elected.set()
+        assert not await writing
+        self.store.fails = False
 
 
 async def test_where_half_of_the_workers_are_heard_a_takeover_is_told_when_it_is_written_and_not_before() -> None:
@@ -93,11 +113,47 @@ async def test_where_most_of_the_workers_are_heard_it_is_told_ahead_under_the_ne
     await asyncio.sleep(0)
     leader.clock.advance(AHEAD_SECONDS)
     await eventually(lambda: leader.bus.messages == [ToldAssignment(assignment=AFTER, revision=10)])
-    assert leader.assigner._ahead == {KEY: "ingest-2"}, "the next plan may give it to another worker"
+    assert leader.assigner._ahead == {KEY: (AFTER, 7)}, "the next plan may give it to another worker"
     leader.store.elected.set()
     assert await writing
     assert leader.bus.messages[1:] == [ToldAssignment(assignment=AFTER, revision=12)]
     assert not leader.assigner._ahead
+
+
+async def test_workers_without_cameras_do_not_make_most_of_them() -> None:
+    known = Store().entries
+    assert not Leader("ingest-2", "ingest-4", "ingest-5").assigner._takeovers({KEY: AFTER}, known), (
+        "the other may hear 3"
+    )
+    assert Leader("ingest-2", "ingest-3").assigner._takeovers({KEY: AFTER}, known)
+
+
+async def test_what_was_told_ahead_is_written_also_where_another_leads_by_then() -> None:
+    leader = Leader("ingest-2", "ingest-3")
+    await leader.told_ahead()
+    leader.leads = False
+    await leader.assigner._write_told_ahead()
+    assert leader.store.entries[KEY] == (AFTER, 12), "frames of the worker before have an epoch that nobody takes"
+    assert leader.bus.messages[1:] == [ToldAssignment(assignment=AFTER, revision=12)]
+    assert not leader.assigner._ahead
+
+
+async def test_what_was_told_ahead_is_not_written_over_what_another_leader_wrote() -> None:
+    leader = Leader("ingest-2", "ingest-3")
+    await leader.told_ahead()
+    leader.leads = False
+    leader.store.entries[KEY] = (BEFORE, 11)
+    await leader.assigner._write_told_ahead()
+    assert leader.store.entries[KEY] == (BEFORE, 11)
+    assert not leader.assigner._ahead
+
+
+async def test_a_camera_that_stays_after_all_gets_an_epoch_above_the_one_that_was_told_ahead() -> None:
+    leader = Leader("ingest-2", "ingest-3")
+    await leader.told_ahead()
+    known = dict(leader.store.entries)
+    assert await leader.assigner._write({key: assignment for key, (assignment, _) in known.items()}, known)
+    assert leader.store.entries[KEY] == (BEFORE, 12)
 
 
 async def test_a_camera_of_a_worker_that_is_there_is_not_told_ahead() -> None:
