@@ -415,6 +415,8 @@ class StateObserver:
                     state = watched.observed.state(watched.announcer.announced)
                     await self._states.put(camera, state)
                     watched.written = state.without_figures()
+                    if self._watched.get(camera) is not watched:  # it was removed meanwhile
+                        self._unwritten.add(camera)
             except UnavailableError as error:
                 log.debug("state.not_written", camera=camera, error=error)
                 self._unwritten.add(camera)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from services.contracts.models import Assignment, Camera, WorkerLease
-from services.mesh.clock import TurnedClock
+from services.mesh.clock import ManualClock
 from services.registry.assignments import COMMON_CAUSE_SECONDS, Assigner
 from services.registry.roster import EXPECT_SECONDS
 from services.registry.settings import RegistrySettings
@@ -28,7 +28,7 @@ class Fleet:
     """Four ingest workers with a camera each, of which some are late and then gone."""
 
     def __init__(self) -> None:
-        self.clock = TurnedClock()
+        self.clock = ManualClock()
         self.leases = {
             f"ingest-{number}": WorkerLease(role="ingest", worker=f"ingest-{number}", incarnation=1)
             for number in range(4)

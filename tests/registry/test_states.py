@@ -183,3 +183,18 @@ async def test_who_begins_to_lead_asks_all_workers_for_their_cameras() -> None:
     observing = asyncio.create_task(leader.observer._observe())
     await eventually(lambda: leader.count(subjects.roll_call("city")) == 1)
     observing.cancel()
+
+
+async def test_a_camera_that_is_removed_while_its_state_is_written_leaves_no_state() -> None:
+    observer = Leader().observer
+    await observer._tick()
+    watched = observer._watched["gate"]
+    watched.told, watched.written = watched.observed.state(), None
+
+    async def put(_camera: str, _state: object) -> None:
+        del observer._watched["gate"]
+
+    observer._states = SimpleNamespace(put=put)  # type: ignore[assignment]  # all that is called
+    observer._unwritten.clear()
+    await observer._write_one("gate", asyncio.Semaphore())
+    assert observer._unwritten == {"gate"}, "it is deleted next"
