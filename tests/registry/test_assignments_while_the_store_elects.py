@@ -32,10 +32,11 @@ class Store:
         self.entries = {KEY: (BEFORE, 7), **OTHERS}
         self.elected = asyncio.Event()
         self.fails = False
+        self.patience_seconds: float | None = WRITE_SECONDS
 
     async def update(self, key: str, assignment: Assignment, revision: int) -> int:
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
+            async with asyncio.timeout(self.patience_seconds):
                 await self.elected.wait()
         except TimeoutError:
             raise UnavailableError("no leader") from None
@@ -85,6 +86,7 @@ class Leader:
         return await self.assigner._write({**others, KEY: AFTER}, dict(self.store.entries))
 
     async def told_ahead(self) -> None:
+        self.store.patience_seconds = None
         writing = asyncio.create_task(self.write())
         await asyncio.sleep(0)
         self.clock.advance(AHEAD_SECONDS)
@@ -109,6 +111,7 @@ async def test_where_half_of_the_workers_are_heard_a_takeover_is_told_when_it_is
 
 async def test_where_most_of_the_workers_are_heard_it_is_told_ahead_under_the_next_epoch_until_it_is_written() -> None:
     leader = Leader("ingest-2", "ingest-3")
+    leader.store.patience_seconds = None  # a busy machine may take longer than that to come to what follows
     writing = asyncio.create_task(leader.write())
     await asyncio.sleep(0)
     leader.clock.advance(AHEAD_SECONDS)
