@@ -203,6 +203,8 @@ export class WallTile extends LitElement {
     if (camera === null) return;
     // Nobody has looked at each frame of a live tile among others.
     if (this.tile.source === "live" && !this.enlarged) await this.picture?.awaitFrame();
+    // Until another camera's first picture has come the video holds the one before, which is not to get its name.
+    if (this.tile.camera !== camera || !this.pictureState.hasPicture) return;
     const stampedMs = this.tile.source === "recorded" ? this.recordedTimeMs() : this.markedTimeMs(1);
     // Where no next frame came, as of a camera that has stopped, the picture is as old as its coming.
     const takenMs = stampedMs ?? this.picture?.cameMs ?? Date.now();
