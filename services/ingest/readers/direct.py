@@ -553,7 +553,7 @@ class _DirectSession:
         for track in self._tracks.values():
             track.flush(silent_seconds)
         video = self._tracks["video"]
-        if video.has_ended(now):
+        if silent_seconds and video.has_ended(now):  # else what followed the goodbye may be unread
             self._finish(self._end(Reason.CLOSED, "ended the stream (RTCP BYE)"))
         came = video.receiver.packets + video.receiver.foreign
         if not self._units and came >= UNREADABLE_PACKETS and now - self._opened_at >= UNREADABLE_SECONDS:

@@ -1,6 +1,7 @@
 """The direct reader's connection; what it reads is tested with servers in `tests/integration`."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import cast
 
 from services.contracts.models import Reason
@@ -8,6 +9,7 @@ from services.ingest.readers.direct import TICK_SECONDS, RtspProtocol, _DirectSe
 from services.ingest.readers.short_way import ShortWay
 from services.ingest.readers.source import Outlet, Source
 from services.ingest.readers.source_backlog import SourceBacklog
+from services.media.rtp_track import RtpTrack
 from services.media.rtsp.addresses import parse_address
 
 
@@ -87,6 +89,29 @@ async def test_a_worker_that_comes_late_does_not_take_the_rest_of_a_picture_for_
         assert session._ticking is not None
         session._ticking.cancel()
         assert short.looks == looks
+
+
+class Farewell:
+    """A track whose sender said goodbye, and of which nothing was read since."""
+
+    receiver = SimpleNamespace(packets=0, foreign=0)
+
+    def flush(self, _silent_seconds: float) -> None:
+        pass
+
+    def has_ended(self, _now: float) -> bool:
+        return True
+
+
+async def test_a_worker_that_comes_late_does_not_take_a_goodbye_for_the_end_before_it_reads_what_followed() -> None:
+    loop, url = asyncio.get_running_loop(), "rtsp://camera.example/main"
+    session = _DirectSession(Source(url), parse_address(url), cast("Outlet", None), None, SourceBacklog())
+    session._tracks["video"] = cast("RtpTrack", Farewell())
+    session._opened_at, session._reports_due = loop.time(), float("inf")
+    session._watch(loop.time(), 0.0)  # a late tick
+    assert not session._over.done()
+    session._watch(loop.time(), 1.0)
+    assert session._over.done()
 
 
 async def test_another_connection_inherits_neither_the_holes_nor_the_tls_of_the_one_before() -> None:
