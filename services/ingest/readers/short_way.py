@@ -73,13 +73,18 @@ class ShortWay:
 
     def begin(self, fd: int) -> None:
         """Reads a connection that the event loop does not read any more. Raises `OSError`."""
-        self.connection = self._engine.connect(fd, self._framer.buffer, self)
-        self._store = PictureStore(self.connection)
+        connection = self._engine.connect(fd, self._framer.buffer, self)
+        try:
+            self._store = PictureStore(connection)
+        except OSError:  # no memory
+            self._engine.disconnect(connection)
+            raise
+        self.connection = connection
         self._framer.pictures_first = True
         self._track.receiver.borrower = self
         self._usual.lent(self)
-        self.connection.channel = self._channel
-        self.connection.begin, self.connection.end = self._framer.span
+        connection.channel = self._channel
+        connection.begin, connection.end = self._framer.span
 
     def close(self) -> None:
         """The kernel reads no more; what it has read and left stands in the framer."""

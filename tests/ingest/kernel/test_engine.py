@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import time
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -14,6 +15,8 @@ from services.ingest.kernel import engine as engine_module
 from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
 from services.ingest.kernel.library import Connection, ffi
 from services.ingest.kernel.store import PICTURES, PictureStore
+from services.ingest.readers import short_way
+from services.media.rtsp.framing import RtspFramer
 from tests.ingest.kernel.built import kernel
 from tests.wall.relay.kernel.built import needs_compiler
 
@@ -109,6 +112,23 @@ async def test_a_socket_that_cannot_be_watched_is_an_error() -> None:
         assert told.value.errno == errno.EEXIST
         engine.disconnect(taker.connection)
     engine.close()
+
+
+async def test_a_connection_without_memory_for_its_pictures_is_not_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(_connection: Connection) -> PictureStore:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr(short_way, "PictureStore", no_memory)
+    engine, nobody = make(), cast("Any", None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        way = short_way.ShortWay(nobody, engine, RtspFramer(lambda _message: None), nobody, nobody, 0)
+        with pytest.raises(OSError, match="no memory"):
+            way.begin(ours.fileno())
+        assert way.connection is None
+        taker = Taker(engine, ours)  # refused where it is watched already
+        engine.disconnect(taker.connection)
+        engine.close()
 
 
 async def test_an_error_of_one_connection_is_told_to_it_and_the_others_are_looked_at() -> None:
