@@ -247,6 +247,7 @@ class _DirectSession:
             self._backlog.discard(transport)
             transport.close()
         for ports, _ in self._ports:
+            self._backlog.discard(ports.rtp)
             ports.close()
         self._ports.clear()
 
@@ -413,6 +414,7 @@ class _DirectSession:
         except OSError:
             return None
         self._ports.append((ports, None))
+        self._backlog.add(ports.rtp)
         return ports.ports
 
     def _on_track(self, asked: DialogueTrack) -> None:

@@ -49,6 +49,11 @@ class RtpPorts:
         self._heard = False
 
     @property
+    def rtp(self) -> socket.socket:
+        """What RTP comes to."""
+        return self._rtp
+
+    @property
     def ports(self) -> tuple[int, int]:
         """Those of RTP and RTCP."""
         return self._rtp.getsockname()[1], self._rtcp.getsockname()[1]

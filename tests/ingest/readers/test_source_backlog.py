@@ -36,3 +36,15 @@ async def _count() -> None:
         transport.close()
         await eventually(lambda: backlog.waiting_bytes() == 0)
         backlog.discard(transport)
+
+
+def test_datagrams_that_nobody_reads_wait_all_of_them() -> None:
+    backlog = SourceBacklog()
+    with socket.socket(type=socket.SOCK_DGRAM) as ours, socket.socket(type=socket.SOCK_DGRAM) as camera:
+        ours.bind(("127.0.0.1", 0))
+        backlog.add(ours)
+        assert backlog.waiting_bytes() == 0
+        for _ in range(10):
+            camera.sendto(bytes(1000), ours.getsockname())
+        assert backlog.waiting_bytes() >= 10_000
+    assert backlog.waiting_bytes() == 0, "it is closed"
