@@ -38,6 +38,7 @@ pytestmark = pytest.mark.integration
 FPS = 10
 GOP = 20
 SIZE = (320, 180)
+DIGEST = ":".join(["AA"] * 32)
 
 
 def hevc() -> Clip:
@@ -169,7 +170,7 @@ async def test_without_room_for_a_conversion_the_tile_and_a_player_are_told_so(
             await viewer.open(1, Aim(slot=0, camera=camera))
             assert "at most 0 at once" in (await until(front, viewer, "waiting", Reason.OVERLOADED)).detail
             await viewer.close()
-            offer = make_offer("abcd", "p" * 24, "AA:BB", 1)
+            offer = make_offer("abcd", "p" * 24, DIGEST, 1)
             with pytest.raises(UnavailableError, match="at most 0 at once"):
                 await front.open(offer, Aim(slot=0, camera=camera), kind="whep")
         async with asyncio.timeout(90):
@@ -181,7 +182,7 @@ async def test_a_player_that_takes_neither_the_cameras_codec_nor_h264_is_refused
     await front.add_camera("cam-1")
     async with BusCamera(bus, "cam-1", clip(6, size=SIZE, fps=FPS, gop=GOP)):
         await asyncio.sleep(0.3)
-        offer = make_offer("abcd", "p" * 24, "AA:BB", 1).replace("H264", "H265").replace("packetization-mode=1", "x=y")
+        offer = make_offer("abcd", "p" * 24, DIGEST, 1).replace("H264", "H265").replace("packetization-mode=1", "x=y")
         with pytest.raises(BadOfferError, match="the camera sends h264, and the viewer takes neither"):
             await front.open(offer, Aim(slot=0, camera="cam-1"), kind="whep")
         assert converters() == []
