@@ -133,9 +133,7 @@ export class Picture {
   }
 
   private tellStale(): void {
-    if (this.toldStale === this.freshness.staleSinceMs) return;
-    this.toldStale = this.freshness.staleSinceMs;
-    this.changed();
+    if (this.toldStale !== this.freshness.staleSinceMs) this.changed();
   }
 
   /**
@@ -233,6 +231,8 @@ export class Picture {
   }
 
   private changed(): void {
-    this.onChange(this.state);
+    const { state } = this;
+    this.toldStale = state.staleSinceMs;
+    this.onChange(state);
   }
 }
