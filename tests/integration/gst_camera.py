@@ -1,7 +1,8 @@
 """An RTSP server that nobody here wrote: Debian's gst-rtsp-server, as one camera.
 
 Runs under the system's Python (``/usr/bin/python3`` with python3-gi and gir1.2-gst-rtsp-server-1.0), so it imports
-nothing of ours. Arguments: ``--mount /path=<gst-launch line>`` (several), ``--user name:password``, ``--digest``.
+nothing of ours. Arguments: ``--mount /path=<gst-launch line>`` (several), ``--user name:password``, ``--digest``,
+``--apart``: each client has a pipeline of its own. All clients share one else, and it begins anew when another plays.
 Prints the port it listens on, then serves until its standard input ends.
 """
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--mount", action="append", required=True)
     parser.add_argument("--user", default="")
     parser.add_argument("--digest", action="store_true")
+    parser.add_argument("--apart", action="store_true")
     options = parser.parse_args()
 
     Gst.init(None)
@@ -34,7 +36,7 @@ def main() -> None:
         path, _, launch = mount.partition("=")
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
-        factory.set_shared(True)
+        factory.set_shared(not options.apart)
         if options.user:
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("user", "media.factory.access", True)
