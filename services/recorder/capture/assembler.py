@@ -195,12 +195,14 @@ class SegmentAssembler:
     def tick(self, monotonic: float, *, complete: bool = True) -> list[SegmentStep]:
         """Call it about once a second: it writes the waiting samples when no picture comes.
 
-        ``complete``: nothing is missing that could go on with the segment.
+        ``complete``: nothing is missing that could go on with the segment. Until then the beginning of a GOP waits for
+        its end, for a file that ended between the two would have it twice (docs/footage.md); ingest keeps it.
         """
         if self._segment is None or not self.is_quiet(monotonic):
             return []
-        ends = monotonic - self._fed_at >= (SILENCE_SECONDS if complete else LONG_SILENCE_SECONDS)
-        return self.end_segment(EndReason.SILENCE) if ends else self._flush(None)
+        if monotonic - self._fed_at >= (SILENCE_SECONDS if complete else LONG_SILENCE_SECONDS):
+            return self.end_segment(EndReason.SILENCE)
+        return self._flush(None) if complete or not self._gop_waits else []
 
     def rewind(self, before: tuple[int, int] | None) -> None:
         """What was not written is forgotten, as the segment is: the next picture to come follows ``before``."""
@@ -213,10 +215,14 @@ class SegmentAssembler:
 
     def forget_unwritten_gop(self) -> bool:
         """Forgets waiting pictures that begin with a keyframe: ingest keeps them, and a file can begin with them."""
-        if not (self._waiting and self._waiting[0].keyframe):
+        if not self._gop_waits:
             return False
         self._waiting, self._bytes, self._retimed = [], 0, 0
         return True
+
+    @property
+    def _gop_waits(self) -> bool:
+        return bool(self._waiting) and self._waiting[0].keyframe
 
     def end_segment(self, reason: EndReason, *, next_dts_90k: int | None = None) -> list[SegmentStep]:
         """Ends the segment where one is open. ``next_dts_90k`` is where the next one begins, if at once."""

@@ -89,6 +89,10 @@ class CameraFeed:
             for profile in profiles
         ]
 
+    def may_leave(self) -> bool:
+        """Whether no picture waits to be written that a worker does not keep, as far as is known."""
+        return not self.recording.assembler.waiting or self.feed.kept(self._clock.monotonic())
+
     async def stop(self, *, leaving: bool) -> None:
         """Unsubscribes and ends the segment. ``leaving``: it, or another, goes on with the camera."""
         subscriptions, self._subscriptions = self._subscriptions, []

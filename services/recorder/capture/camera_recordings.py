@@ -17,7 +17,7 @@ from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.recorder.capture.camera import MOST_PULLS, CameraFeed, count_frames
 from services.recorder.capture.causes import GapCauses, HoleEvidence
-from services.recorder.capture.feed import runs_by_camera
+from services.recorder.capture.feed import PATIENCE_SECONDS, runs_by_camera
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.recording import StreamRecording
 from services.recorder.events import RecorderEvents
@@ -62,6 +62,8 @@ class CameraRecordings:
         self._pulls = asyncio.Semaphore(MOST_PULLS)
         self._left: dict[RecordedStream, dict[int, int]] = {}
         """Positions of recordings that ended: the index learns of their last segment some time later."""
+        self._leaving: dict[Id, float] = {}
+        """Since when cameras are another recorder's that are recorded on until a worker says what it keeps of them."""
 
     # What is told from outside
 
@@ -100,7 +102,7 @@ class CameraRecordings:
         await assignments.ready.wait()
         await cameras.ready.wait()
         while True:
-            if self._changed.is_set():
+            if self._changed.is_set() or self._leaving:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 self._changed.clear()
                 await self._reconcile(self._wanted(assignments, cameras), assignments)
@@ -181,17 +183,28 @@ class CameraRecordings:
         for camera_id, feed in list(self.feeds.items()):
             camera = wanted.get(camera_id)
             if camera is None or (camera.site, camera.audio) != (feed.camera.site, feed.camera.audio):
-                del self.feeds[camera_id]
                 assignment = assignments.get(f"{PREFIX}{camera_id}")
                 moved = assignment is not None and bool(assignment.workers) and self._recorder not in assignment.workers
+                if moved and not self._may_leave(feed):
+                    continue
+                del self.feeds[camera_id]
+                self._leaving.pop(camera_id, None)
                 await feed.stop(leaving=moved or camera is not None)
                 self._left[feed.recording.stream] = feed.feed.positions
             else:
                 feed.camera = camera
+                self._leaving.pop(camera_id, None)
         new = [camera for camera_id, camera in wanted.items() if camera_id not in self.feeds]
         for camera in new:
             assignment = assignments.get(f"{PREFIX}{camera.id}")
             await self._start(camera, assignment.silent_since_us if assignment is not None else 0)
+
+    def _may_leave(self, feed: CameraFeed) -> bool:
+        """Whether a camera that moved may be left now. A recorder that was cut off first hears what workers keep: what
+        it writes of a GOP only because it does not know is there twice where the camera comes back."""
+        now = self._service.clock.monotonic()
+        since = self._leaving.setdefault(feed.camera.id, now)
+        return feed.may_leave() or now - since >= PATIENCE_SECONDS
 
     async def _start(self, camera: Camera, silent_since_us: int) -> None:
         """``silent_since_us``: this recorder stands in for one that was heard last then; it accounts for the rest."""

@@ -16,6 +16,9 @@ from services.contracts.models import Id
 
 FRESH_SECONDS: Final = 3.5
 """Workers say once a second what they keep; one that was silent for so long is away."""
+HEARD_SECONDS: Final = 2.0
+"""One that was heard so lately is still heard. Who was cut off is silent for longer when its pictures are missed
+(`services.recorder.capture.assembler.QUIET_SECONDS`)."""
 PATIENCE_SECONDS: Final = 3.0
 """So long live frames wait for somebody who keeps what is missing before them."""
 PAUSE_SECONDS: Final = 0.2
@@ -317,7 +320,7 @@ class RecorderFeed:
         """
         if self.state is not FeedState.LIVE:
             return False
-        if expected and not any(now - offer.at < FRESH_SECONDS for offer in self._offers.values()):
+        if expected and not any(now - offer.at < HEARD_SECONDS for offer in self._offers.values()):
             return False
         return not any((run.epoch, run.last) > self._newest for _, run in self._fresh(now))
 

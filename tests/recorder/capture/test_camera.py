@@ -1,6 +1,6 @@
 """Frames from the bus into a recording: those that are looked at together, and those that are not."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, FrameError, decode, encode
 from services.contracts.keeping import KeepingError, KeptRun
-from services.contracts.models import Camera, Profile
+from services.contracts.models import Assignment, Camera, Profile
 from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
 from services.recorder.capture.camera import MOST_WAITING, CameraFeed
-from services.recorder.capture.feed import FeedPull, FeedState
+from services.recorder.capture.camera_recordings import CameraRecordings
+from services.recorder.capture.feed import PATIENCE_SECONDS, FeedPull, FeedState
 from services.recorder.capture.gaps import GapChange
 from services.recorder.capture.late import TimeSpan
 from services.recorder.capture.recording import StreamRecording
@@ -281,6 +282,69 @@ async def test_pictures_that_wait_are_recorded_before_the_recording_stops() -> N
     recorded.hear(encode(usual(11)))
     recorded.camera.catch_up()
     assert recorded.recording.frames == 9
+
+
+def cut_off(recorded: Recorded) -> tuple[CameraRecordings, Callable[[], None]]:
+    """It has heard nobody for 8 s, within a GOP. And a worker that says what it keeps, as before."""
+    run = KeptRun("city", "cam-1", 1, 1, 9, START_US, START_US + 9 * FRAME_US, live=True)
+
+    def tell() -> None:
+        recorded.camera.offered("w-1", (run,), spooled=True)
+
+    for sequence in range(1, 10):
+        recorded.hear(encode(usual(sequence)))
+    tell()
+    recorded.camera.catch_up()
+    clock = recorded.around.clock
+    for _ in range(16):
+        clock.advance(0.5)
+        complete = recorded.camera.feed.complete(clock.monotonic())
+        recorded.recording.tick(clock.now_us(), clock.monotonic(), complete=complete)
+    unused: Any = None
+    service: Any = recorded.around
+    recordings = CameraRecordings(service, "r-1", unused, unused)
+    recordings.feeds["cam-1"] = recorded.camera
+    return recordings, tell
+
+
+def fragments(recorded: Recorded) -> list[int]:
+    """Pictures of each that was written."""
+    return [len(step.video.samples) for step in recorded.disk.steps if isinstance(step, SegmentFragment)]
+
+
+ANOTHERS: Final[Any] = {"recorder.cam-1": Assignment(camera="cam-1", site="city", workers=("r-2",), incarnations=(1,))}
+
+
+def test_a_recorder_that_was_cut_off_within_a_gop_writes_it_as_one() -> None:
+    recorded = Recorded()
+    cut_off(recorded)
+    assert fragments(recorded) == []
+    for sequence in range(10, 27):
+        recorded.hear(encode(usual(sequence)))
+    recorded.camera.catch_up()
+    assert fragments(recorded) == [25]
+
+
+async def test_a_recorder_that_was_cut_off_leaves_a_gop_that_has_begun_to_whose_the_camera_is_now() -> None:
+    recorded = Recorded()
+    recordings, tell = cut_off(recorded)
+    await recordings._reconcile({}, ANOTHERS)
+    assert list(recordings.feeds) == ["cam-1"]  # it does not know yet whether a worker keeps it
+    tell()
+    await recordings._reconcile({}, ANOTHERS)
+    assert not recordings.feeds
+    assert fragments(recorded) == []
+    assert recorded.camera.feed.positions == {1: 0}
+
+
+async def test_a_gop_that_has_begun_is_written_by_who_leaves_a_camera_of_which_no_worker_says_what_it_keeps() -> None:
+    recorded = Recorded()
+    recordings, _ = cut_off(recorded)
+    await recordings._reconcile({}, ANOTHERS)
+    recorded.around.clock.advance(PATIENCE_SECONDS)
+    await recordings._reconcile({}, ANOTHERS)
+    assert not recordings.feeds
+    assert fragments(recorded) == [9]
 
 
 def late_recording(disk: Disk) -> StreamRecording:
