@@ -16,8 +16,10 @@ from tests.support.ports import free_port
 
 # An example of hypothesis may take as long as the machine lets it wait: its own limit is 0.2 s.
 hypothesis.settings.register_profile(
-    "pantau", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "explore", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
+# Each run looks at the same examples, so that a change is judged by what it changes. `explore` looks for new ones.
+hypothesis.settings.register_profile("pantau", hypothesis.settings.get_profile("explore"), derandomize=True)
 hypothesis.settings.load_profile("pantau")
 
 
