@@ -171,6 +171,7 @@ async def test_two_recorders_footage_makes_one_bundle(mesh_settings: MeshSetting
         await kept(bus, recorders[:1], "cam-1", units[:375])
         await kept(bus, recorders[:1], "cam-2", units)
         await assign(bus, [camera("cam-1")], "rec-2")
+        await until(lambda: "cam-1" not in recorders[0].recordings.feeds)
         await record(bus, "cam-1", units[375:], recorders[1])
         verdict = await fetch(front, tmp_path / "bundle.zip", units, "cam-1", "cam-2")
     assert verdict.findings == []

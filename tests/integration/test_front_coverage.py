@@ -42,8 +42,8 @@ async def test_two_recorders_make_one_statement_with_every_gap_and_its_cause(
         await assign(bus, [camera("cam-1"), camera("cam-2"), camera("cam-3", record=False)], "rec-1")
         await record(bus, "cam-1", first, one)
         await assign(bus, [camera("cam-1")], "rec-2")
-        await record(bus, "cam-1", second, two)
         await until(lambda: "cam-1" not in one.recordings.feeds)
+        await record(bus, "cam-1", second, two)
         await seen(front.bus, 2)
         query = f"from={rfc3339(start)}&to={rfc3339(start + 58 * SECOND)}"
         async with front.http.get(f"{COVERAGE}?{query}") as answer:
