@@ -190,6 +190,7 @@ async def _run(bound: Path, settle_seconds: float) -> bool:
                         _set_quota(bound, quota * MORE * (1 + others))
                         await asyncio.sleep(settle_seconds)
                         whole, heard = await _measure(bus, cameras, MEASURE_SECONDS)
+                        _set_quota(bound, 0)
                     rows.append([times, others, cameras, heard, whole, whole / CARRIED])
                     print(*rows[-1], flush=True)
                     if whole < PROMISED * CARRIED:

@@ -1,6 +1,7 @@
 """How much of the CPU that it could have had a process has used. Others that want it too leave it less."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,8 @@ LEAST_SHARE: Final = 0.01
 class CpuUse:
     """`look` from time to time."""
 
-    def __init__(self, clock: Clock, cpus: float, scheduled: Path = SCHEDULED) -> None:
-        """``cpus``: what the process may use."""
+    def __init__(self, clock: Clock, cpus: Callable[[], float], scheduled: Path = SCHEDULED) -> None:
+        """``cpus``: what the process may use. A container's quota may be changed while it runs."""
         self._clock = clock
         self._cpus = cpus
         self._scheduled = scheduled
@@ -28,7 +29,7 @@ class CpuUse:
         self._at, self._used, self._waited = at, used, waited
         seconds = max(at - before[0], 0.001)
         left = max(1 - (waited - before[2]) / seconds, LEAST_SHARE)
-        return (used - before[1]) / seconds / min(self._cpus, left)
+        return (used - before[1]) / seconds / min(self._cpus(), left)
 
     def _now(self) -> tuple[float, float, float]:
         return self._clock.monotonic(), time.process_time(), _waited_seconds(self._scheduled)

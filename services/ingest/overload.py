@@ -19,8 +19,7 @@ VERY_LATE_SECONDS: Final = 1.0
 BEHIND_SECONDS: Final = 1.0
 """What waits in the cameras' connections takes so long to be read."""
 NOT_BEHIND_SECONDS: Final = 0.2
-"""A worker of which less waits keeps up with its cameras, also where it uses all of its CPU: the less it has, the more
-it reads at once, and the less each picture costs."""
+"""A worker of which less waits keeps up with its cameras, also where it uses all of its CPU or its loop is late."""
 CALM: Final = 0.9
 """Of each limit: below it a worker that was overloaded is well again."""
 
@@ -35,12 +34,12 @@ class WorkerLoad(NamedTuple):
     dropped: int
     """Frames that were not published although the lease was held: the bus did not take them."""
     behind_seconds: float = 0.0
-    """How long it takes to read what waits in the cameras' connections."""
+    """How long it takes to read what waits in the cameras' connections: the least that was seen."""
 
     @property
-    def harms(self) -> bool:
-        """Whether cameras suffer from it."""
-        return bool(self.dropped) or self.late_seconds >= LATE_SECONDS or self.behind_seconds >= NOT_BEHIND_SECONDS
+    def loses(self) -> bool:
+        """Whether pictures are lost, or come late."""
+        return bool(self.dropped) or self.behind_seconds >= NOT_BEHIND_SECONDS
 
 
 class Overload:
@@ -50,6 +49,11 @@ class Overload:
         self.reason = ""
         """Why the worker is overloaded, for people; empty while it is well."""
         self._looks = 0
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is overloaded, or was at the last look."""
+        return bool(self.reason or self._looks)
 
     def look(self, load: WorkerLoad) -> None:
         """Takes the load since the look before."""

@@ -43,7 +43,7 @@ from services.ingest.kernel.engine import MAX_MESSAGE_BYTES, KernelEngine
 from services.ingest.kernel.library import find_kernel
 from services.ingest.metrics import IngestCollector
 from services.ingest.names import HeldName, Name
-from services.ingest.overload import VERY_LATE_SECONDS, Overload, WorkerLoad
+from services.ingest.overload import Overload, WorkerLoad
 from services.ingest.probe import Prober
 from services.ingest.publisher import Publisher
 from services.ingest.readers.direct import DirectReader
@@ -101,13 +101,15 @@ class Worker:
         self._incarnation = new_incarnation()
         self._draining = False
         self._load = 0.0
-        self._cpu = CpuUse(service.clock, min(1.0, cpu_limit() / settings.worker_count))
+        self._cpu = CpuUse(service.clock, lambda: min(1.0, cpu_limit() / settings.worker_count))
         """It may use a core, or its share of what its container may."""
         self._backlog = SourceBacklog()
         self._overload = Overload()
         self._shedding = Shedding()
         self._late_seconds = 0.0
         """The longest since the last look."""
+        self._waiting_bytes = float("inf")
+        """The least since the last look that waited in the cameras' connections."""
         self._dropped = 0
         self._changed = asyncio.Event()
         self._changed_cameras: set[Id] = set()
@@ -403,6 +405,7 @@ class Worker:
         was, load = self._overload.reason, self.measured_load()
         self._overload.look(load)
         self._late_seconds, self._dropped = 0.0, self.publisher.dropped_no_bus
+        self._waiting_bytes = float("inf")
         if was != self._overload.reason:
             log.warning("ingest.load", overloaded=self._overload.reason or "no more", cameras=len(self.cameras))
         self._shed(load)
@@ -415,7 +418,8 @@ class Worker:
     def _behind_seconds(self) -> float:
         """Until what waits in the connections is read at the rate of the last seconds; 0 while none is known."""
         bytes_per_second = sum(camera.bitrate_bps for camera in self.cameras.values()) / 8
-        return self._backlog.waiting_bytes() / bytes_per_second if bytes_per_second else 0.0
+        waiting_bytes = min(self._waiting_bytes, self._backlog.waiting_bytes())
+        return waiting_bytes / bytes_per_second if bytes_per_second else 0.0
 
     def _shed(self, load: WorkerLoad) -> None:
         before = dict(self._shedding.shed)
@@ -423,14 +427,7 @@ class Worker:
             name: SheddableCamera(camera.plan.recorded, camera.plan.priority, camera.sub_open)
             for name, camera in self.cameras.items()
         }
-        self._shedding.look(
-            read,
-            overloaded=bool(self._overload.reason),
-            cpu=load.cpu,
-            behind_seconds=load.behind_seconds,
-            harms=load.harms,
-            urgent=load.late_seconds >= VERY_LATE_SECONDS,
-        )
+        self._shedding.look(read, load, overloaded=bool(self._overload.reason))
         for name, camera in self.cameras.items():
             camera.give_up(self._shedding.shed.get(name))
         if before != self._shedding.shed:
@@ -460,6 +457,9 @@ class Worker:
             before = clock.monotonic()
             await asyncio.sleep(BEAT_SECONDS)
             self._late_seconds = max(self._late_seconds, clock.monotonic() - before - BEAT_SECONDS)
+            if self._overload.is_near:
+                await asyncio.sleep(0)  # what came meanwhile is read first
+                self._waiting_bytes = min(self._waiting_bytes, self._backlog.waiting_bytes())
 
     async def _watch_parent(self, lease: Lease) -> None:
         clock = self._service.clock

@@ -7,7 +7,6 @@ from services.ingest.overload import (
     FULL_LOAD,
     LATE_SECONDS,
     LOOKS,
-    VERY_LATE_SECONDS,
     Overload,
     WorkerLoad,
 )
@@ -71,14 +70,7 @@ class ModelWorker:
         behind_seconds = sum(self._waiting.values()) / (done * sum(before.values()) / seconds)
         load = WorkerLoad(used, min(1.5, behind_seconds / 4), 0, behind_seconds)
         self._overload.look(load)
-        self._shedding.look(
-            self.cameras,
-            overloaded=bool(self._overload.reason),
-            cpu=load.cpu,
-            behind_seconds=load.behind_seconds,
-            harms=load.harms,
-            urgent=load.late_seconds >= VERY_LATE_SECONDS,
-        )
+        self._shedding.look(self.cameras, load, overloaded=bool(self._overload.reason))
 
     @property
     def behind_seconds(self) -> float:
