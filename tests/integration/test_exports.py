@@ -30,6 +30,7 @@ from services.mesh.settings import MeshSettings
 from services.wall.exports.desk import LOOK_SECONDS, SILENT_SECONDS
 from services.wall.front.auth import accounts
 from services.wall.front.http.times import rfc3339
+from tests.eventually import while_it_moves
 from tests.integration.exports import exports_desk
 from tests.integration.recorders import assign, camera, record, running, seen
 from tests.integration.test_front_pictures import brightness
@@ -81,10 +82,12 @@ async def get(front: RunningFront, job: str, **more: Any) -> dict[str, Any]:
 
 
 async def until_status(front: RunningFront, job: str, *statuses: str, **more: Any) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while (found := await get(front, job, **more))["status"] not in statuses:
-            await asyncio.sleep(0.1)
-    return found
+    """The job once it is one of ``statuses``. A process of low priority makes it."""
+    return await while_it_moves(
+        lambda: get(front, job, **more),
+        lambda found: found["status"] in statuses,
+        lambda found: (found["status"], found["progress"], found["detail"]),
+    )
 
 
 async def known(front: RunningFront, name: str) -> None:
