@@ -1,5 +1,6 @@
 /** The HTTP API. Every failure is an `ApiError`, whose `detail` may be shown. */
 
+import { noteServerTime } from "../model/site-clock.js";
 import type {
   AccountChange,
   AccountsView,
@@ -134,11 +135,14 @@ export class Api {
     { body, type = "application/json", limitMs = REQUEST_LIMIT_MS, signsIn = false }: RequestOptions = {},
   ): Promise<T> {
     try {
+      const sentMs = Date.now();
       const response = await fetch(this.base + path, {
         method,
         signal: AbortSignal.timeout(limitMs),
         ...(body !== undefined && { body, headers: { "Content-Type": type } }),
       });
+      // An answer out of a cache has the time of another day.
+      if (!response.headers.has("Age")) noteServerTime(response.headers.get("Date"), sentMs, Date.now());
       if (!response.ok) throw await problemOf(response);
       const answer = await read(response);
       this.onAnswer(true);

@@ -4,6 +4,7 @@ import { type Api, ApiError } from "../api/client.js";
 import type { BusyView } from "../api/generated.js";
 import { aheadOf, LEAD_MS } from "../model/activity.js";
 import { Observable } from "../model/observable.js";
+import { siteNow } from "../model/site-clock.js";
 import type { Span } from "../model/timeline.js";
 import { tileAt, type WallState, wallCameras } from "../model/wall.js";
 import type { Playback } from "./playback.js";
@@ -64,7 +65,7 @@ export class Activity {
     const { playback } = this;
     const span = playback.range.value ?? playback.shown;
     if (!span) return;
-    const toMs = Math.min(span.toMs, Date.now());
+    const toMs = Math.min(span.toMs, siteNow());
     const fromMs = Math.max(Math.min(span.fromMs, toMs - 60_000), toMs - LONGEST_MS);
     this.view.update((view) => ({ ...view, dialog: { kind: "busiest", span: { fromMs, toMs } } }));
   }

@@ -25,6 +25,7 @@ import { NO_ZOOM } from "../model/digital-zoom.js";
 import { Observable } from "../model/observable.js";
 import type { PlaceFields } from "../model/place-time.js";
 import { arrangementOf, withCamera } from "../model/saved-wall.js";
+import { siteNow } from "../model/site-clock.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode, incidentIn, savedWallIn } from "../model/url-state.js";
 import {
@@ -106,7 +107,7 @@ export class App {
     dialog: null,
   });
   /** Whether the server answers, and since when it does or does not. */
-  readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: Date.now() });
+  readonly server = new Observable<{ answers: boolean; sinceMs: number }>({ answers: true, sinceMs: siteNow() });
   /** Counts up when the tiles have to take their tracks again. */
   readonly tracks = new Observable(0);
   /** What live tiles of this page see of their cameras. */
@@ -395,7 +396,7 @@ export class App {
     };
     this.wall.update((wall) => showCameras(wall, cameras));
     this.show({ timeline: true, dialog: null });
-    playback.range.set({ fromMs: from_us / 1000, toMs: to_us === null ? Date.now() : to_us / 1000 });
+    playback.range.set({ fromMs: from_us / 1000, toMs: to_us === null ? siteNow() : to_us / 1000 });
     this.arranging.alsoUndo(() => {
       playback.range.set(before.range);
       this.show({ timeline: before.view.timeline });
@@ -429,7 +430,7 @@ export class App {
   }
 
   private onAnswer(answers: boolean): void {
-    if (this.server.value.answers !== answers) this.server.set({ answers, sinceMs: Date.now() });
+    if (this.server.value.answers !== answers) this.server.set({ answers, sinceMs: siteNow() });
   }
 
   /** Who is signed in; asked again where the last answer is older than `lastMs`. */
@@ -540,7 +541,7 @@ export class App {
   private onNotice(notice: Notice): void {
     if (notice.type === "slot") {
       if (notice.camera === tileAt(this.wall.value, notice.slot).camera) {
-        this.slot(notice.slot).set({ notice, receivedMs: Date.now() });
+        this.slot(notice.slot).set({ notice, receivedMs: siteNow() });
       }
     } else if (notice.type === "mark") this.marks.set(notice.slot, notice);
     else if (notice.type === "clock") this.playback.onClock();

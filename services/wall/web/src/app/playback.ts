@@ -9,6 +9,7 @@ import { type GapMove, moveOverGap } from "../model/gaps.js";
 import { Lateness } from "../model/lateness.js";
 import { type MarkedEdge, markedRange } from "../model/marked-range.js";
 import { Observable } from "../model/observable.js";
+import { siteNow } from "../model/site-clock.js";
 import { parseTimeline, type Span, type Timeline } from "../model/timeline.js";
 import { anyRecorded, setSource, type WallState, wallCameras } from "../model/wall.js";
 import type { ViewState } from "./view.js";
@@ -71,7 +72,7 @@ export class Playback {
 
   /** The moment on the screen, Unix ms: the clock's while anything is recorded, else now. */
   nowMs(): number {
-    const now = Date.now();
+    const now = siteNow();
     const reading = this.reading;
     if (!this.active || !reading) return now;
     // Without a session nothing plays: the clock stands where it was when the session was lost.
@@ -97,7 +98,7 @@ export class Playback {
 
   /** `begin`: from live it plays. */
   seek(atMs: number, begin = true): void {
-    const at_us = Math.round(Math.min(atMs, Date.now()) * 1000);
+    const at_us = Math.round(Math.min(atMs, siteNow()) * 1000);
     const playing = this.playing;
     if (!this.active) {
       this.wall.update((wall) => setSource(wall, "recorded"));
@@ -113,7 +114,7 @@ export class Playback {
 
   play(rate = this.rate.value): void {
     if (!this.active) {
-      this.seek(Date.now() - ENTER_BEFORE_NOW_MS);
+      this.seek(siteNow() - ENTER_BEFORE_NOW_MS);
       return;
     }
     this.rate.set(rate);
@@ -142,7 +143,7 @@ export class Playback {
   }
 
   step(step: Step): void {
-    if (!this.active) this.seek(Date.now() - ENTER_BEFORE_NOW_MS);
+    if (!this.active) this.seek(siteNow() - ENTER_BEFORE_NOW_MS);
     if (this.active) this.clock({ action: "step", step }, { playing: false });
   }
 
@@ -153,13 +154,13 @@ export class Playback {
   /** What was `ms` ago, playing. */
   goBack(ms: number): void {
     this.showTimeline();
-    this.seek(Date.now() - ms);
+    this.seek(siteNow() - ms);
     this.play(1);
   }
 
   /** Marks the moment on the screen as an edge of the range for an export or an incident. */
   mark(edge: MarkedEdge): void {
-    this.range.update((range) => markedRange(range, edge, this.nowMs(), Date.now()));
+    this.range.update((range) => markedRange(range, edge, this.nowMs(), siteNow()));
   }
 
   /** The playhead is dragged: pictures of each moment that it passes, as fast as they come. */
@@ -208,7 +209,7 @@ export class Playback {
   /** The last half minute in one tile, while the others stay live; then it is live again. Not where others are recorded. */
   replay(index: number): void {
     if (this.active) return;
-    const untilMs = Date.now();
+    const untilMs = siteNow();
     this.wall.update((wall) => setSource(wall, "recorded", index));
     this.seek(untilMs - ENTER_BEFORE_NOW_MS);
     this.play(1);
@@ -230,7 +231,7 @@ export class Playback {
     }
     const reading = this.reading;
     if (reading?.playing) this.rate.set(reading.rate);
-    const now = Date.now();
+    const now = siteNow();
     // Where the clock stands, as after a step, this may be the last notice.
     if (reading?.playing && now - this.urlWrittenMs < URL_PERIOD_MS) return;
     this.urlWrittenMs = now;
@@ -240,7 +241,7 @@ export class Playback {
   /** The notices of the recorded tiles have changed, or the clock has gone on. */
   overGap(notices: readonly (SlotNotice | null)[]): void {
     if (!this.playing || (this.reading?.rate ?? 1) < 0) return;
-    const move = moveOverGap(notices, this.nowMs(), Date.now());
+    const move = moveOverGap(notices, this.nowMs(), siteNow());
     if (move === null) return;
     if (move.do !== "jump" && this.replaying !== null) {
       // The last seconds are recorded only a moment later.
@@ -263,7 +264,7 @@ export class Playback {
     // A person who steers the clock looks for something: the tile then stays recorded.
     this.replaying = null;
     this.gapNote.set(null);
-    const now = Date.now();
+    const now = siteNow();
     const before: ClockReading = this.reading ?? { at_us: now * 1000, rate: 1, playing: false, receivedMs: now };
     const at_us = Math.round(clockMs(before, now) * 1000);
     const { playing, rate } = before;
@@ -304,7 +305,7 @@ export class Playback {
     if (!window) return;
     const margin = (window.toMs - window.fromMs) * MARGIN;
     const from = window.fromMs - margin;
-    const to = Math.min(window.toMs + margin, Date.now());
+    const to = Math.min(window.toMs + margin, siteNow());
     if (to <= from) return;
     const cameras = wallCameras(this.wall.value);
     const queue = [...cameras];

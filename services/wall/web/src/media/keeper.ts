@@ -8,6 +8,7 @@ import type { Aim, ClockControl, ClockNotice, Control, LinkNotice, Notice, SeenF
 import type { Opening, Source } from "../api/types.js";
 import { Backoff } from "../model/backoff.js";
 import { Observable } from "../model/observable.js";
+import { siteNow } from "../model/site-clock.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import type { Session, SessionEvents } from "./session.js";
 
@@ -52,7 +53,7 @@ class SentState {
 }
 
 export class SessionKeeper {
-  readonly link = new Observable<{ phase: LinkPhase; sinceMs: number }>({ phase: "connecting", sinceMs: Date.now() });
+  readonly link = new Observable<{ phase: LinkPhase; sinceMs: number }>({ phase: "connecting", sinceMs: siteNow() });
   readonly quality = new Observable<LinkNotice | null>(null);
   readonly clock = new Observable<(ClockNotice & { receivedMs: number }) | null>(null);
   session: Session | null = null;
@@ -290,7 +291,7 @@ export class SessionKeeper {
   }
 
   private setPhase(phase: LinkPhase): void {
-    if (this.link.value.phase !== phase) this.link.set({ phase, sinceMs: Date.now() });
+    if (this.link.value.phase !== phase) this.link.set({ phase, sinceMs: siteNow() });
   }
 
   private sendWishes(session: Session, sent: SentState): void {
@@ -322,7 +323,7 @@ export class SessionKeeper {
     } else if (notice.type === "link") this.quality.set(notice);
     else if (notice.type === "clock") {
       if (notice.number < this.command) return;
-      this.clock.set({ ...notice, receivedMs: Date.now() });
+      this.clock.set({ ...notice, receivedMs: siteNow() });
     }
     this.events.notice(notice);
   }

@@ -5,6 +5,7 @@ import type { Source } from "../api/types.js";
 import { Freshness } from "../model/freshness.js";
 import { type PictureAction, REST_MS, Reveal } from "../model/reveal.js";
 import { displayRatio } from "../model/scale.js";
+import { siteNow } from "../model/site-clock.js";
 import { PresentedFrames } from "./presented.js";
 
 /** Longer than this no picture of a recording that plays is awaited, be it slowly and of few pictures a second. */
@@ -50,7 +51,7 @@ export class Picture {
   ) {
     this.presented = new PresentedFrames(video, (rtp) => {
       this.lastRtp = rtp;
-      this.cameMs = Date.now();
+      this.cameMs = siteNow();
       this.freshness.frame(rtp, this.cameMs);
       this.tellStale();
     });
@@ -89,7 +90,7 @@ export class Picture {
   aim(camera: string | null, source: Source): void {
     this.source = source;
     const action = this.reveal.aim(camera, source);
-    if (action === "cover") this.freshness.begin(Date.now());
+    if (action === "cover") this.freshness.begin(siteNow());
     this.act(action);
   }
 
@@ -113,7 +114,7 @@ export class Picture {
   check(pageVisible: boolean, withinMs: number): void {
     const state = this.notice?.state;
     const due = state === "live" || state === "playing" || state === "catching-up" || state === "waiting";
-    const nowMs = Date.now();
+    const nowMs = siteNow();
     // A count would forget the timestamp that is shown.
     if (pageVisible) this.presented.look(this.follow || this.source === "recorded" || this.freshness.replaying);
     if (pageVisible && due && this.state.hasPicture) this.freshness.look(nowMs, withinMs);

@@ -1,5 +1,6 @@
 /** Times as they are typed: day first, 24 hours, the same in every browser. */
 
+import { siteNow } from "./site-clock.js";
 import { type CivilTime, civilTime, momentOfCivil, siteZone } from "./zone.js";
 
 /** `29/11/2026 19:55:00`, in the site's zone. */
@@ -19,7 +20,7 @@ const AHEAD_MS = 86_400_000;
  * Unix ms of a typed time: `29/11/2026 19:55:00`, `29/11 19.55`, `19.55` (on the day of `nearMs`), `2026-11-29 19:55`.
  * Null where it is none.
  */
-export function parseMoment(text: string, nearMs = Date.now(), zone = siteZone.value): number | null {
+export function parseMoment(text: string, nearMs = siteNow(), zone = siteZone.value): number | null {
   const words = text.trim().split(/[\sT]+/);
   const clock = CLOCK.exec(words.at(-1) ?? "");
   if (!clock || words.length > 2) return null;

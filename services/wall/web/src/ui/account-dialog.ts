@@ -10,6 +10,7 @@ import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
 import { SHORTEST_PASSWORD } from "../model/people.js";
+import { siteNow } from "../model/site-clock.js";
 import { icon } from "./icons.js";
 import { form, sections, shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -216,7 +217,7 @@ export class AccountDialog extends LitElement {
   }
 
   private signInRow({ id, agent, address, used, current }: SignInView): TemplateResult {
-    const when = sinceTime(Date.parse(used), Date.now(), language.value);
+    const when = sinceTime(Date.parse(used), siteNow(), language.value);
     return html`<li>
       <span>${agent || address || id}<br /><span class="meta">${address} · ${current ? t("account.here") : when}</span></span>
       ${

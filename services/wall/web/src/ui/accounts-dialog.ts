@@ -14,6 +14,7 @@ import type { App } from "../app/app.js";
 import { LANGUAGES, language, t } from "../i18n/index.js";
 import { dateTime, sinceTime } from "../model/format.js";
 import { ACCOUNT_NAME, SHORTEST_PASSWORD } from "../model/people.js";
+import { siteNow } from "../model/site-clock.js";
 import { Asking } from "./asking.js";
 import { icon } from "./icons.js";
 import { people, peopleTable, peopleTabs } from "./people-tabs.js";
@@ -231,7 +232,7 @@ export class AccountsDialog extends LitElement {
   }
 
   private signInRow({ id, kind, agent, address, used, expires, current }: SignInView): TemplateResult {
-    const [now, what] = [Date.now(), agent || address || id];
+    const [now, what] = [siteNow(), agent || address || id];
     return html`<tr>
       <td>${t(`sign-in.${kind}`)}</td>
       <td>${what}${agent && address ? html`<br /><span class="meta">${address}</span>` : nothing}</td>

@@ -8,6 +8,7 @@ import { language, startLanguage, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
 import { actionFor } from "../model/keys.js";
 import { NO_FIELDS } from "../model/place-time.js";
+import { siteNow } from "../model/site-clock.js";
 import { beat } from "./beat.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
@@ -166,7 +167,7 @@ export class AppRoot extends LitElement {
 
   private banner(): TemplateResult | typeof nothing {
     const { server, link } = this.app;
-    const now = Date.now();
+    const now = siteNow();
     const since = (ms: number) => ({ since: sinceTime(ms, now, language.value) });
     const { phase, sinceMs } = link;
     let text: string | null = null;

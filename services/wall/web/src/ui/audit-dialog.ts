@@ -17,6 +17,7 @@ import {
   auditQuery,
   auditSpan,
 } from "../model/people.js";
+import { siteNow } from "../model/site-clock.js";
 import { Asking } from "./asking.js";
 import { icon } from "./icons.js";
 import { momentInput } from "./moment-input.js";
@@ -51,7 +52,7 @@ export class AuditDialog extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     const { playback } = this.app;
-    const nowMs = Date.now();
+    const nowMs = siteNow();
     const atMs = playback.active ? playback.nowMs() : null;
     this.from = momentText(atMs === null ? nowMs - LIVE_MS : atMs - AROUND_MS);
     this.to = momentText(atMs === null ? nowMs + 1000 : atMs + AROUND_MS);

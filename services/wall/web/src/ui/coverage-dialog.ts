@@ -9,6 +9,7 @@ import { problemText } from "../app/problem.js";
 import { causeText, language, t } from "../i18n/index.js";
 import { bytesText, daysText, PERIODS, type Period, percentText, worstFirst } from "../model/coverage.js";
 import { dateTime, duration, localeOf } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { form, shared, table } from "./styles.js";
 import { Watch } from "./watch.js";
 import "./modal.js";
@@ -93,7 +94,7 @@ export class CoverageDialog extends LitElement {
     const asked = ++this.asked;
     this.body = null;
     this.problem = "";
-    const now = Date.now();
+    const now = siteNow();
     try {
       const body = await this.app.api.coverage(now - PERIODS[this.period], now);
       if (asked === this.asked) this.body = body;
@@ -184,7 +185,7 @@ export class CoverageDialog extends LitElement {
     const known = times.flatMap((time) => (time === null ? [] : [Date.parse(time)]));
     if (known.length === 0) return null;
     const atMs = Math.min(...known);
-    const days = Math.floor((Date.now() - atMs) / DAY_MS);
+    const days = Math.floor((siteNow() - atMs) / DAY_MS);
     const when = dateTime(atMs, language.value);
     return days < 1 ? when : `${when} (${t("coverage.ago", { days })})`;
   }

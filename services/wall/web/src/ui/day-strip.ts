@@ -8,6 +8,7 @@ import { language, t } from "../i18n/index.js";
 import { dayOf, otherDay } from "../model/day-strip.js";
 import { dayDate, minuteTime } from "../model/format.js";
 import { displayRatio, pointIn } from "../model/scale.js";
+import { siteNow } from "../model/site-clock.js";
 import { type TimeScale, toMs, toPx } from "../model/time-scale.js";
 import { parseTimeline, type Timeline } from "../model/timeline.js";
 import { meantCameras } from "../model/wall.js";
@@ -78,7 +79,7 @@ export class DayStrip extends LitElement {
     const [camera] = meantCameras(this.app.wall.value);
     const { fromMs, toMs: end } = dayOf(this.app.playback.nowMs());
     const key = `${camera} ${fromMs}`;
-    const now = Date.now();
+    const now = siteNow();
     if (key === this.asked && now - this.askedMs < READ_PERIOD_MS) return;
     // What was read says nothing of another camera, or of another day.
     if (key !== this.asked) this.timeline = null;
@@ -151,7 +152,7 @@ export class DayStrip extends LitElement {
       </button>
       <span class="day">${day}</span>
       <button class="icon-only" title=${t("strip.after")} aria-label=${t("strip.after")}
-        ?disabled=${dayOf(at).toMs > Date.now()} @click=${() => this.go(1)}>${icon("frame")}</button>
+        ?disabled=${dayOf(at).toMs > siteNow()} @click=${() => this.go(1)}>${icon("frame")}</button>
       <canvas role="img" aria-label=${label} title=${t("strip.hint")}
         @click=${(event: MouseEvent) => this.app.playback.seek(toMs(this.scale, pointIn(event, this.canvas).x))}></canvas>
     `;

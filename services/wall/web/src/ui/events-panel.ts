@@ -17,6 +17,7 @@ import {
   waits,
 } from "../model/event-feed.js";
 import { sinceTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { icon } from "./icons.js";
 import { form, shared, sidePanel } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -144,7 +145,7 @@ export class EventsPanel extends LitElement {
     const key = `event.${last.type}`;
     const loud = waiting.length > 0 ? loudnessOf((waiting[0] as EventView).type) : "quiet";
     const seen = events.find((event) => event.seen !== null)?.seen;
-    const now = Date.now();
+    const now = siteNow();
     const canOpen = last.type.startsWith("incident.") || this.app.camera(last.subject) !== undefined;
     return html`<li class=${loud}>
       <span class="what">

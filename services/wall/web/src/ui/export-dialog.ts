@@ -10,6 +10,7 @@ import { t } from "../i18n/index.js";
 import { footageRange, validRange, wholeSeconds } from "../model/footage.js";
 import { duration } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
+import { siteNow } from "../model/site-clock.js";
 import { meantCameras } from "../model/wall.js";
 import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
@@ -44,7 +45,7 @@ export class ExportDialog extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     const { playback, wall } = this.app;
-    const now = Date.now();
+    const now = siteNow();
     const range = wholeSeconds(footageRange(this.incident, playback.range.value, playback.nowMs(), now), now);
     this.from = momentText(range.fromMs);
     this.to = momentText(range.toMs);

@@ -10,6 +10,7 @@ import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { bytesText } from "../model/coverage.js";
 import { localeOf, rangeTime, sinceTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -122,7 +123,7 @@ export class ExportsTray extends LitElement {
       return html`<span class="state failed" title=${why}>${why ? `${text}: ${why}` : text}</span>`;
     }
     const size = bytesText(job.file.size_bytes, localeOf(language.value));
-    const until = sinceTime(Date.parse(job.expires), Date.now(), language.value);
+    const until = sinceTime(Date.parse(job.expires), siteNow(), language.value);
     return html`<span class="state">
         ${size}${job.conversion ? html`, <span title=${job.conversion}>${t("exports.converted")}</span>` : nothing}${
           job.made_up ? html`, <strong title=${t("exports.made-up.title")}>${t("exports.made-up")}</strong>` : nothing

@@ -20,6 +20,7 @@ import {
   statusCounts,
 } from "../model/health.js";
 import { search } from "../model/search.js";
+import { siteNow } from "../model/site-clock.js";
 import { showCameras } from "../model/wall.js";
 import { healthDialogStyles } from "./health-dialog.styles.js";
 import { icon } from "./icons.js";
@@ -118,7 +119,7 @@ export class HealthDialog extends LitElement {
   }
 
   private camera({ camera, status, sinceMs, pictureMs }: HealthRow): TemplateResult {
-    const now = Date.now();
+    const now = siteNow();
     const well = status === "online" || status === "disabled";
     const since = sinceMs === null ? "" : sinceTime(sinceMs, now, language.value);
     const where = [camera.site, ...camera.tags, ...camera.recorders].join(" · ");

@@ -10,6 +10,7 @@ import { t } from "../i18n/index.js";
 import { footageRange, wholeSeconds } from "../model/footage.js";
 import { changesOf, type IncidentFields } from "../model/incident-changes.js";
 import { momentText, parseMoment } from "../model/moment.js";
+import { siteNow } from "../model/site-clock.js";
 import { meantCameras } from "../model/wall.js";
 import { momentInput } from "./moment-input.js";
 import { form, shared } from "./styles.js";
@@ -56,7 +57,7 @@ export class IncidentDialog extends LitElement {
     super.connectedCallback();
     const { incident, app } = this;
     const { playback, wall } = app;
-    const now = Date.now();
+    const now = siteNow();
     const meant = footageRange(incident, playback.range.value, playback.nowMs(), now);
     const range = incident ? meant : wholeSeconds(meant, now);
     this.heading = incident?.title ?? "";

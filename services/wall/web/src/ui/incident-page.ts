@@ -9,6 +9,7 @@ import { copyText } from "../app/copy-text.js";
 import { problemText } from "../app/problem.js";
 import { isMessageKey, language, t } from "../i18n/index.js";
 import { dateTime, duration, sinceTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { icon } from "./icons.js";
 import { form, shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -19,7 +20,7 @@ import "./modal.js";
 export function incidentState(incident: Incident): string {
   if (incident.status === "open") return `${t("incidents.open")} · ${t("incidents.held")}`;
   const until = incident.release_us;
-  if (until === null || until < Date.now() * 1000) return t("incidents.closed");
+  if (until === null || until < siteNow() * 1000) return t("incidents.closed");
   return `${t("incidents.closed")} · ${t("incidents.release", { time: dateTime(until / 1000, language.value) })}`;
 }
 
@@ -220,7 +221,7 @@ export class IncidentPage extends LitElement {
   }
 
   private remarks(incident: Incident): TemplateResult {
-    const now = Date.now();
+    const now = siteNow();
     return html`<section>
       <h3>${t("incidents.remarks")}</h3>
       <ol>
@@ -270,7 +271,7 @@ export class IncidentPage extends LitElement {
     const names = fields.map((field) => `incidents.field.${field}`).map((key) => (isMessageKey(key) ? t(key) : ""));
     const what = names.filter(Boolean).join(", ");
     return html`<li>
-      <span class="by">${sinceTime(at_us / 1000, Date.now(), language.value)} · ${by}</span>
+      <span class="by">${sinceTime(at_us / 1000, siteNow(), language.value)} · ${by}</span>
       ${t(`incidents.step.${action}`)}${what ? html`: ${what}` : nothing}
     </li>`;
   }

@@ -6,6 +6,7 @@ import { ApiError } from "../api/client.js";
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { momentTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { icon } from "./icons.js";
 import { ShownStills } from "./shown-stills.js";
 import { shared } from "./styles.js";
@@ -80,7 +81,7 @@ export class LastPicture extends LitElement {
   private async read(): Promise<void> {
     const { wanted, show } = this.stills.ask();
     this.url = this.takenMs = null;
-    const found = await inTurn(async () => (wanted() ? this.find(this.atMs ?? Date.now()) : null));
+    const found = await inTurn(async () => (wanted() ? this.find(this.atMs ?? siteNow()) : null));
     if (found === null || !wanted()) return;
     this.url = show(found.still);
     this.takenMs = found.takenMs;
@@ -104,7 +105,7 @@ export class LastPicture extends LitElement {
   override render(): TemplateResult {
     const { url, takenMs } = this;
     if (url === null || takenMs === null) return html`<div class="frame">${icon("still")}</div>`;
-    const label = t("health.picture.of", { name: this.name, time: momentTime(takenMs, Date.now(), language.value) });
+    const label = t("health.picture.of", { name: this.name, time: momentTime(takenMs, siteNow(), language.value) });
     return html`<button class="frame" title=${label} aria-label=${label}
       @click=${() => this.dispatchEvent(new CustomEvent("chosen", { detail: takenMs }))}><img src=${url} alt="" /></button>`;
   }

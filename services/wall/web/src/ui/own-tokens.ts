@@ -6,6 +6,7 @@ import { type NewTokenView, RIGHT_VALUES, type Right, type TokenView } from "../
 import type { App } from "../app/app.js";
 import { language, t } from "../i18n/index.js";
 import { dateTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { Asking } from "./asking.js";
 import { icon } from "./icons.js";
 import { people } from "./people-tabs.js";
@@ -60,7 +61,7 @@ export class OwnTokens extends LitElement {
       return;
     }
     const rights = given.getAll("right") as Right[];
-    const expires = new Date(Date.now() + Number(given.get("days")) * DAY_MS).toISOString();
+    const expires = new Date(siteNow() + Number(given.get("days")) * DAY_MS).toISOString();
     const done = await this.asking.ask(async () => {
       this.made = await this.app.api.addToken({ name, expires, rights: rights.length > 0 ? rights : null });
       await this.read();

@@ -16,6 +16,7 @@ import {
   stillMoments,
   WIDTHS_SECONDS,
 } from "../model/place-time.js";
+import { siteNow } from "../model/site-clock.js";
 import { encode } from "../model/url-state.js";
 import { setSource, showCameras } from "../model/wall.js";
 import { icon } from "./icons.js";
@@ -127,18 +128,18 @@ export class PlaceDialog extends LitElement {
 
   private look(event: Event): void {
     event.preventDefault();
-    const atMs = momentOfFields(this.day.value, this.time.value, Date.now());
+    const atMs = momentOfFields(this.day.value, this.time.value, siteNow());
     const cameras = camerasAt([...(this.app.cameras.value?.values() ?? [])], this.place.value);
     this.copied = false;
     this.answer = null;
     if (this.place.value.trim() === "") this.problem = t("place.no-place");
     else if (atMs === null) this.problem = t("place.no-time");
-    else if (atMs > Date.now()) this.problem = t("place.future");
+    else if (atMs > siteNow()) this.problem = t("place.future");
     else if (cameras.length === 0) this.problem = t("list.nothing", { query: this.place.value });
     else {
       this.problem = "";
       const { widthSeconds } = this;
-      this.answer = { atMs, widthSeconds, moments: stillMoments(atMs, widthSeconds, Date.now()), cameras };
+      this.answer = { atMs, widthSeconds, moments: stillMoments(atMs, widthSeconds, siteNow()), cameras };
       this.chosen = new Set(cameras.map(({ camera }) => camera.id));
     }
   }
@@ -158,7 +159,7 @@ export class PlaceDialog extends LitElement {
     if (!answer || this.cameras.length === 0) return;
     const widthMs = answer.widthSeconds * 1000;
     app.wall.update((wall) => showCameras(wall, this.cameras));
-    app.playback.range.set({ fromMs: answer.atMs - widthMs, toMs: Math.min(answer.atMs + widthMs, Date.now()) });
+    app.playback.range.set({ fromMs: answer.atMs - widthMs, toMs: Math.min(answer.atMs + widthMs, siteNow()) });
     app.show({ dialog: null, timeline: true });
     app.playback.seek(atMs);
   }

@@ -6,6 +6,7 @@ import { ApiError } from "../api/client.js";
 import type { App } from "../app/app.js";
 import { causeText, language, t } from "../i18n/index.js";
 import { dateTime, momentTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { ShownStills } from "./shown-stills.js";
 import { shared } from "./styles.js";
 import { Watch } from "./watch.js";
@@ -148,7 +149,7 @@ export class PlaceStrip extends LitElement {
       }
       <div class="strip">
         ${this.stills.map(({ atMs, url }) => {
-          const time = momentTime(atMs, Date.now(), language.value);
+          const time = momentTime(atMs, siteNow(), language.value);
           return html`<button class="still ${atMs === this.atMs ? "asked" : ""}" data-at=${atMs} ?disabled=${url === null}
             aria-label=${t("place.play-from", { time })} title=${t("place.play-from", { time })} @click=${() => this.choose(atMs)}>
             ${url === null ? html`<span class="none">–</span>` : html`<img src=${url} alt="" />`}

@@ -8,6 +8,7 @@ import type { App } from "../app/app.js";
 import { problemText } from "../app/problem.js";
 import { language, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { tileAt, wallCameras } from "../model/wall.js";
 import { accepts, dropped } from "./drag.js";
 import { icon } from "./icons.js";
@@ -194,7 +195,7 @@ export class ScreensPanel extends LitElement {
 
   private card(screen: ScreenView, index: number): TemplateResult {
     const selected = tileAt(this.app.wall.value, this.app.wall.value.selected).camera;
-    const since = sinceTime(screen.sent_us / 1000, Date.now(), language.value);
+    const since = sinceTime(screen.sent_us / 1000, siteNow(), language.value);
     return html`<article data-screen=${screen.id} class=${this.target === screen.id ? "target" : ""}
       @dragover=${(event: DragEvent) => this.onDragOver(event, screen.id)}
       @dragleave=${() => {

@@ -11,6 +11,7 @@ import { dateTime } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { pointIn } from "../model/scale.js";
 import { around, LAYOUTS, localRfc3339, momentOf } from "../model/sheet.js";
+import { siteNow } from "../model/site-clock.js";
 import type { Span } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
 import { momentInput } from "./moment-input.js";
@@ -78,7 +79,7 @@ export class SheetDialog extends LitElement {
     const onWall = tileAt(wall.value, wall.value.selected).camera ?? wallCameras(wall.value)[0];
     this.camera = onWall ?? cameras.value?.keys().next().value ?? null;
     const timeline = playback.timelines.value.get(this.camera ?? "");
-    this.choose(playback.range.value ?? around(playback.nowMs(), Date.now(), timeline));
+    this.choose(playback.range.value ?? around(playback.nowMs(), siteNow(), timeline));
   }
 
   override disconnectedCallback(): void {
@@ -106,7 +107,7 @@ export class SheetDialog extends LitElement {
     const asked = ++this.asked;
     const { camera } = this;
     const toMs = parseMoment(this.to);
-    const span = validRange(parseMoment(this.from), toMs === null ? null : Math.min(toMs, Date.now()));
+    const span = validRange(parseMoment(this.from), toMs === null ? null : Math.min(toMs, siteNow()));
     const layout = LAYOUTS[this.layout];
     if (camera === null || !layout) return;
     if (!span) {
@@ -141,7 +142,7 @@ export class SheetDialog extends LitElement {
   }
 
   private toNearest(atMs: number): void {
-    this.choose(around(atMs, Date.now(), undefined));
+    this.choose(around(atMs, siteNow(), undefined));
   }
 
   private choose({ fromMs, toMs }: Span): void {

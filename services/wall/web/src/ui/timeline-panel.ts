@@ -6,6 +6,7 @@ import type { App } from "../app/app.js";
 import { language, type MessageKey, t } from "../i18n/index.js";
 import { clockTime, dayDate, duration, momentTime, rateText } from "../model/format.js";
 import { momentText, parseMoment } from "../model/moment.js";
+import { siteNow } from "../model/site-clock.js";
 import { wallCameras } from "../model/wall.js";
 import { beat } from "./beat.js";
 import { type IconName, icon } from "./icons.js";
@@ -234,7 +235,7 @@ export class TimelinePanel extends LitElement {
     const { playback, wall } = this.app;
     const range = playback.range.value;
     if (range) {
-      const now = Date.now();
+      const now = siteNow();
       const [from, to] = [range.fromMs, range.toMs].map((ms) => momentTime(ms, now, language.value));
       const text = t("timeline.range", {
         from: from ?? "",

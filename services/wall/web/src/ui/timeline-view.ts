@@ -9,6 +9,7 @@ import { type EventMark, eventMarks } from "../model/event-feed.js";
 import { dateTime } from "../model/format.js";
 import { type Lane, laneAt, lanes, nameless, RULER_PX, totalHeightPx } from "../model/lanes.js";
 import { displayRatio, pointIn } from "../model/scale.js";
+import { siteNow } from "../model/site-clock.js";
 import { pan, reveal, type TimeScale, toMs, toPx, zoom } from "../model/time-scale.js";
 import { momentAt, type Timeline } from "../model/timeline.js";
 import { tileAt, wallCameras } from "../model/wall.js";
@@ -80,7 +81,7 @@ export class TimelineView extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     // The moment in the middle, but no more of the future than a margin.
-    const toMsNow = Math.min(this.app.playback.nowMs() + FIRST_SPAN_MS * 0.5, Date.now() + FIRST_SPAN_MS * 0.05);
+    const toMsNow = Math.min(this.app.playback.nowMs() + FIRST_SPAN_MS * 0.5, siteNow() + FIRST_SPAN_MS * 0.05);
     this.scale = { fromMs: toMsNow - FIRST_SPAN_MS, toMs: toMsNow, widthPx: 1 };
     this.resize.observe(this);
     this.unfollow = beat.follow(() => this.onBeat());
@@ -102,7 +103,7 @@ export class TimelineView extends LitElement {
   private fitFirst(timelines: ReadonlyMap<string, Timeline>): void {
     this.endFirst?.();
     if (!this.untouched) return;
-    const span = fitted(this.scale, timelines.values(), Date.now());
+    const span = fitted(this.scale, timelines.values(), siteNow());
     this.setScale({ ...this.scale, ...span });
   }
 
@@ -141,7 +142,7 @@ export class TimelineView extends LitElement {
   /** Where time alone moves what is drawn: the playhead and the present, in pixels of the display. */
   private movedTo(): string {
     const px = (ms: number) => Math.round(toPx(this.scale, ms) * displayRatio());
-    return `${px(this.app.playback.nowMs())} ${px(Date.now())}`;
+    return `${px(this.app.playback.nowMs())} ${px(siteNow())}`;
   }
 
   private rows(): Lane[] {
@@ -170,7 +171,7 @@ export class TimelineView extends LitElement {
       heightPx,
       lanes: rows,
       timelines: playback.timelines.value,
-      nowMs: Date.now(),
+      nowMs: siteNow(),
       playheadMs: playback.nowMs(),
       live: !playback.active,
       range: playback.range.value,
@@ -229,7 +230,7 @@ export class TimelineView extends LitElement {
   };
 
   private mark(a: number, b: number): void {
-    const [from, to] = [toMs(this.scale, Math.min(a, b)), Math.min(toMs(this.scale, Math.max(a, b)), Date.now())];
+    const [from, to] = [toMs(this.scale, Math.min(a, b)), Math.min(toMs(this.scale, Math.max(a, b)), siteNow())];
     this.app.playback.range.set(from < to ? { fromMs: from, toMs: to } : null);
   }
 

@@ -9,6 +9,7 @@ import type { Panel } from "../app/view.js";
 import { chooseLanguage, language, t } from "../i18n/index.js";
 import { grouped, type Loudness, loudest } from "../model/event-feed.js";
 import { clockTime, dayDate, localeOf } from "../model/format.js";
+import { siteNow } from "../model/site-clock.js";
 import { beat } from "./beat.js";
 import { icon } from "./icons.js";
 import { shared } from "./styles.js";
@@ -251,7 +252,7 @@ export class TopBar extends LitElement {
 
   /** Renders where the clock shows another second. */
   private look(): void {
-    if (Math.floor(Date.now() / 1000) !== this.shownSecond) this.requestUpdate();
+    if (Math.floor(siteNow() / 1000) !== this.shownSecond) this.requestUpdate();
   }
 
   private panelButton(panel: Panel, badge: Badge | null = null): TemplateResult {
@@ -332,7 +333,7 @@ export class TopBar extends LitElement {
   };
 
   override render(): TemplateResult {
-    const now = Date.now();
+    const now = siteNow();
     this.shownSecond = Math.floor(now / 1000);
     const open = this.app.incidents.value?.filter((incident) => incident.status === "open").length ?? 0;
     const badge: Badge | null =

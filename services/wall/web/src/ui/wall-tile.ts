@@ -14,6 +14,7 @@ import { allowanceMs } from "../model/freshness.js";
 import { momentText } from "../model/moment.js";
 import { captureTimeUs } from "../model/rtp.js";
 import { displayRatio } from "../model/scale.js";
+import { siteNow } from "../model/site-clock.js";
 import { seenOf, type TileInput, type TileMessage, tileBadges, tileMark, tileMessage } from "../model/tile-status.js";
 import { drop, put, select, swap, type TileState, tileAt, toggleEnlarged } from "../model/wall.js";
 import { beat } from "./beat.js";
@@ -189,7 +190,7 @@ export class WallTile extends LitElement {
     const message = this.message();
     if (this.enlarged || this.tile.source === "recorded" || message?.pictureMs || message?.retryMs)
       this.requestUpdate();
-    const asking = message?.tone === "fault" && this.tile.source === "live" && (message.retryMs ?? 0) < Date.now();
+    const asking = message?.tone === "fault" && this.tile.source === "live" && (message.retryMs ?? 0) < siteNow();
     if (asking && this.tile.camera !== null && this.app.link.phase === "open")
       void this.app.refreshCamera(this.tile.camera);
   }
@@ -207,7 +208,7 @@ export class WallTile extends LitElement {
     if (this.tile.camera !== camera || !this.pictureState.hasPicture) return;
     const stampedMs = this.tile.source === "recorded" ? this.recordedTimeMs() : this.markedTimeMs(1);
     // Where no next frame came, as of a camera that has stopped, the picture is as old as its coming.
-    const takenMs = stampedMs ?? this.picture?.cameMs ?? Date.now();
+    const takenMs = stampedMs ?? this.picture?.cameMs ?? siteNow();
     const moment = momentText(takenMs);
     const blob = await stillFile(this.video, `${this.app.camera(camera)?.name ?? camera} · ${moment}`);
     if (!blob) return;
@@ -249,7 +250,7 @@ export class WallTile extends LitElement {
       catalogueKnown: this.app.cameras.value !== null,
       link: this.app.link,
       notice: view?.notice ?? null,
-      noticeMs: view?.receivedMs ?? Date.now(),
+      noticeMs: view?.receivedMs ?? siteNow(),
       ...this.pictureState,
     };
   }
@@ -270,7 +271,7 @@ export class WallTile extends LitElement {
   private overlay(): TemplateResult | typeof nothing {
     const message = this.message();
     if (!message) return nothing;
-    const nowMs = Date.now();
+    const nowMs = siteNow();
     const since = message.sinceMs === null ? null : sinceTime(message.sinceMs, nowMs, language.value);
     return html`<div class="message ${message.tone}" part="message"><div class="plate">
       ${icon(message.icon)}
@@ -352,7 +353,7 @@ export class WallTile extends LitElement {
     if (!(recorded || this.enlarged) || this.message() !== null || !this.pictureState.hasPicture) return null;
     const takenMs = recorded ? this.recordedTimeMs() : this.markedTimeMs(1);
     if (takenMs === null) return null;
-    const time = momentTime(takenMs, Date.now(), language.value);
+    const time = momentTime(takenMs, siteNow(), language.value);
     const label = recorded ? t("badge.recorded") : t("badge.live");
     return html`<time class="picture-time ${this.tile.source}" title=${label} aria-label=${`${label} ${time}`}>${time}</time>`;
   }
