@@ -12,9 +12,10 @@ from services.contracts.models import (
     UnixUs,
 )
 from services.contracts.patch import Partial, Patch
+from services.contracts.requests import Repeatable
 
 
-class IncidentInput(Model):
+class IncidentInput(Repeatable):
     """An incident to be opened."""
 
     title: str = Field(min_length=1, max_length=200)
@@ -44,7 +45,7 @@ class IncidentPatch(Patch):
     hold_days: float | None = Field(default=None, ge=0, le=MAX_HOLD_DAYS)
 
 
-class RemarkInput(Model):
+class RemarkInput(Repeatable):
     """A remark to be added to an incident."""
 
     text: str = Field(min_length=1, max_length=MAX_REMARK_CHARS)
@@ -81,6 +82,8 @@ class IncidentList(Model):
     """An answer to `IncidentQuery`."""
 
     incidents: tuple[IncidentEntry, ...]
+    hold_days: float | None = None
+    """How long one without days of its own is held after it was closed; None: the registry is older than this field."""
 
 
 class IncidentUpdate(Partial):

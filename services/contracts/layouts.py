@@ -7,6 +7,7 @@ from pydantic import Field
 from services.contracts.models import Id, Model
 from services.contracts.patch import Partial, Patch
 from services.contracts.permissions import Role
+from services.contracts.requests import Repeatable
 from services.contracts.saved import Audience, SavedItem
 
 Grid = Literal["1", "2", "3", "4", "6", "8", "9", "10", "12", "13", "16", "25", "36", "49", "64"]
@@ -33,7 +34,7 @@ class Layout(SavedItem):
     """The tile that shows the camera of the tile selected last."""
 
 
-class LayoutInput(Model):
+class LayoutInput(Repeatable):
     """A wall to be saved."""
 
     name: str = Field(min_length=1, max_length=80)

@@ -512,6 +512,8 @@ class Remark(Model):
     at_us: int
     by: str
     text: str = Field(min_length=1, max_length=MAX_REMARK_CHARS)
+    request_id: str | None = None
+    """Of the request that added it: asked again it adds nothing."""
 
 
 IncidentAction = Literal["opened", "updated", "remarked", "exported", "closed", "reopened", "released"]

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 from services.contracts.accounts import AccountName
 from services.contracts.models import Id, Model, PrivacyMask, PrivacyMasks
 from services.contracts.permissions import ROLE_RIGHTS, Actor, Right, Role
+from services.contracts.requests import Repeatable
 
 Purpose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -66,7 +67,7 @@ def masks_for(camera: CameraFacts, actor: Actor) -> PrivacyMasks:
     return camera.privacy_masks if is_masked(camera, actor) else ()
 
 
-class GrantInput(Model):
+class GrantInput(Repeatable):
     """A grant to be given, to a role or to an account; of cameras that match all of ``site``, ``tag``, ``camera``."""
 
     role: Role | None = None

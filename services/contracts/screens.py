@@ -8,6 +8,7 @@ from services.contracts.layouts import Grid, LayoutTile
 from services.contracts.models import Id, Model
 from services.contracts.patch import Partial, Patch
 from services.contracts.permissions import Role
+from services.contracts.requests import Repeatable
 from services.contracts.saved import Audience, SavedItem
 
 
@@ -39,7 +40,7 @@ class Tour(SavedItem):
     steps: tuple[TourStep, ...] = Field(min_length=1, max_length=100)
 
 
-class TourInput(Model):
+class TourInput(Repeatable):
     """A tour to be saved."""
 
     name: str = Field(min_length=1, max_length=80)

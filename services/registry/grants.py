@@ -1,9 +1,8 @@
 """Answers the ``grants-*`` questions: who may do what with which cameras."""
 
-import secrets
-
-from services.contracts.errors import NotFoundError
+from services.contracts.errors import ConflictError, NotFoundError
 from services.contracts.permissions import Actor
+from services.contracts.requests import id_ending
 from services.contracts.rights import DEFAULT_GRANTS, Grant, GrantEntry, GrantInput, GrantKey
 from services.mesh.clock import Clock
 from services.registry.ledger import Ledgers
@@ -17,11 +16,17 @@ class Grants:
         self._clock = clock
 
     async def add(self, given: GrantInput, actor: Actor) -> GrantEntry:
-        """Gives a grant."""
-        key = f"grant-{secrets.token_hex(6)}"
+        """Gives a grant; asked again it is the one that was given then."""
+        key = f"grant-{id_ending(given.request_id, actor, 12)}"
         now_us = self._clock.now_us()
         grant = Grant(**given.model_dump(), id=key, granted_by=actor.name, granted_us=now_us)
-        return GrantEntry(grant=grant, revision=await self._ledger.create(key, grant))
+        try:
+            return GrantEntry(grant=grant, revision=await self._ledger.create(key, grant))
+        except ConflictError:
+            known = await self._ledger.fetch(key)
+            if known is None or known[0].granted_by != actor.name:
+                raise
+            return GrantEntry(grant=known[0], revision=known[1])
 
     async def remove(self, key: GrantKey, actor: Actor) -> GrantEntry:
         """Takes a grant away, which counts at once. Of a role's own an entry without rights stays; removing that gives

@@ -4,7 +4,6 @@ The recorders keep the hold: they follow the bucket. An incident is written befo
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -32,6 +31,7 @@ from services.contracts.models import (
     Remark,
 )
 from services.contracts.permissions import SYSTEM, Actor, Role
+from services.contracts.requests import id_ending
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
@@ -89,7 +89,7 @@ class Incidents:
             if query.status in (None, incident.status) and (query.camera is None or query.camera in incident.cameras)
         ]
         found.sort(key=lambda entry: (entry.incident.created_us, entry.incident.id), reverse=True)
-        return IncidentList(incidents=within_an_answer(found[: query.limit]))
+        return IncidentList(incidents=within_an_answer(found[: query.limit]), hold_days=self._grace_us / _DAY_US)
 
     async def get(self, key: IncidentKey, _actor: Actor) -> IncidentEntry:
         """One incident; raises `NotFoundError`."""
@@ -99,11 +99,13 @@ class Incidents:
         return IncidentEntry(incident=entry[0], revision=entry[1])
 
     async def open(self, given: IncidentInput, actor: Actor) -> IncidentEntry:
-        """Opens an incident: its footage is held from now on."""
+        """Opens an incident: its footage is held from now on. Asked again it is the one that was opened then."""
         now_us = self._clock.now_us()
-        day = datetime.fromtimestamp(now_us / 1e6, UTC).strftime("%Y%m%d")
+        ending = id_ending(given.request_id, actor, 8)
+        if given.request_id is not None and (known := await self._opened_as(ending, now_us, actor)) is not None:
+            return known
         incident = Incident(
-            id=f"incident-{day}-{secrets.token_hex(4)}",
+            id=_incident_id(now_us, ending),
             title=given.title,
             cameras=tuple(dict.fromkeys(given.cameras)),
             from_us=given.from_us,
@@ -115,7 +117,12 @@ class Incidents:
             created_us=now_us,
         )
         self._check(incident, new_cameras=incident.cameras)
-        revision = await self._incidents.create(incident.id, incident)
+        try:
+            revision = await self._incidents.create(incident.id, incident)
+        except ConflictError:  # another registry opened it a moment ago
+            if (known := await self._opened_as(ending, now_us, actor)) is None:
+                raise
+            return known
         self._outbox.post(IncidentOpened(**self._about(incident, actor)))
         self._audit(incident, "incident-opened", actor)
         return IncidentEntry(incident=incident, revision=revision)
@@ -141,9 +148,11 @@ class Incidents:
         """Adds a remark, to a closed incident too; at most `MAX_REMARKS`; raises `NotFoundError`."""
 
         def remarked(before: Incident) -> Incident:
+            if note.request_id is not None and (actor.name, note.request_id) in _requests(before.remarks):
+                return before
             if len(before.remarks) >= MAX_REMARKS:
                 raise InvalidInputError(f"an incident takes {MAX_REMARKS} remarks")
-            remark = Remark(at_us=self._clock.now_us(), by=actor.name, text=note.text)
+            remark = Remark(at_us=self._clock.now_us(), by=actor.name, text=note.text, request_id=note.request_id)
             return before.model_copy(update={"remarks": (*before.remarks, remark)})
 
         return await self._change(note.id, None, remarked, actor, action="remarked")
@@ -209,6 +218,14 @@ class Incidents:
         self._outbox.post(IncidentUpdated(**self._about(incident, SYSTEM), changed=("released",)))
         self._audit(incident, "incident-released", SYSTEM)
 
+    async def _opened_as(self, ending: str, now_us: int, actor: Actor) -> IncidentEntry | None:
+        """``actor``'s incident of this or the last day whose id ends so."""
+        for at_us in (now_us, now_us - _DAY_US):
+            entry = await self._incidents.fetch(_incident_id(at_us, ending))
+            if entry is not None and entry[0].created_by == actor.name:
+                return IncidentEntry(incident=entry[0], revision=entry[1])
+        return None
+
     def _hold_us(self, incident: Incident) -> int:
         return self._grace_us if incident.hold_days is None else round(incident.hold_days * _DAY_US)
 
@@ -223,7 +240,8 @@ class Incidents:
     ) -> IncidentEntry:
         """Changes the last revision. Without a ``revision`` it tries again after a concurrent write.
 
-        ``action`` is what the history says; None: it follows from what changed, and nothing changed is no step.
+        ``action`` is what the history says; None: it follows from what changed. Nothing changed is no step, but of an
+        export.
         """
         for _ in range(ATTEMPTS):
             entry = await self._incidents.fetch(key)
@@ -234,7 +252,7 @@ class Incidents:
                 raise ConflictError(f"{key} is at revision {current} by now, not {revision}; read it again")
             after = change(before)
             fields = tuple(name for name in type(before).model_fields if getattr(before, name) != getattr(after, name))
-            if not fields and action is None:
+            if not fields and action != "exported":
                 return IncidentEntry(incident=before, revision=current)
             done = action or _action(before, after)
             after = self._stepped(after, done, fields if done == "updated" else (), actor)
@@ -297,6 +315,14 @@ class Incidents:
                 detail={"title": incident.title, "cameras": ", ".join(incident.cameras), **detail},
             )
         )
+
+
+def _incident_id(opened_us: int, ending: str) -> Id:
+    return f"incident-{datetime.fromtimestamp(opened_us / 1e6, UTC):%Y%m%d}-{ending}"
+
+
+def _requests(remarks: Iterable[Remark]) -> set[tuple[str, str | None]]:
+    return {(remark.by, remark.request_id) for remark in remarks}
 
 
 def _action(before: Incident, after: Incident) -> IncidentAction:

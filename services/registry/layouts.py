@@ -40,7 +40,7 @@ class Layouts:
 
     async def save(self, given: LayoutInput, actor: Actor) -> LayoutEntry:
         """Saves a new wall; it is the one that ``actor`` opened last."""
-        layout, revision = await self._shelf.save(given.model_dump(), actor)
+        layout, revision = await self._shelf.save(given, actor)
         await self._remember(layout.id, actor)
         return LayoutEntry(layout=layout, revision=revision)
 

@@ -1,6 +1,5 @@
 """A bucket of things that people save: who sees them, who may change them, and compare-and-set for each change."""
 
-import secrets
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from services.contracts.models import Id
 from services.contracts.permissions import Actor, Role
+from services.contracts.requests import Repeatable, id_ending
 from services.contracts.saved import Audience, SavedItem
 from services.mesh.clock import Clock
 from services.registry.ledger import Ledger
@@ -40,12 +40,18 @@ class SavedShelf(Generic[S]):
             raise NotFoundError(f"there is no {self._noun} {key!r}")
         return entry
 
-    async def save(self, fields: dict[str, object], actor: Actor) -> tuple[S, int]:
-        """Saves a new thing of ``actor``'s."""
-        key = f"{self._noun}-{secrets.token_hex(4)}"
-        made = self._made(fields | {"id": key, "owner": actor.name})
+    async def save(self, given: Repeatable, actor: Actor) -> tuple[S, int]:
+        """Saves a new thing of ``actor``'s; asked again it is the one that was saved then."""
+        key = f"{self._noun}-{id_ending(given.request_id, actor, 8)}"
+        made = self._made(given.model_dump() | {"id": key, "owner": actor.name})
         _require_sharing(made, actor)
-        return made, await self._ledger.create(key, made)
+        try:
+            return made, await self._ledger.create(key, made)
+        except ConflictError:
+            known = await self._ledger.fetch(key)
+            if known is None or known[0].owner != actor.name:
+                raise
+            return known
 
     async def change(
         self, key: Id, revision: int | None, changed: Callable[[S], dict[str, object]], actor: Actor

@@ -26,7 +26,7 @@ class Tours:
 
     async def save(self, given: TourInput, actor: Actor) -> TourEntry:
         """Saves a new tour."""
-        tour, revision = await self._shelf.save(given.model_dump(), actor)
+        tour, revision = await self._shelf.save(given, actor)
         return TourEntry(tour=tour, revision=revision)
 
     async def update(self, update: TourUpdate, actor: Actor) -> TourEntry:

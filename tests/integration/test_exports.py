@@ -236,6 +236,17 @@ async def test_jobs_are_seen_and_ended_by_whose_they_are_and_by_supervisors(
             await until_status(front, made["id"], "cancelled", headers=headers["ani"])
 
 
+async def test_an_export_that_is_asked_for_again_after_a_lost_answer_is_one_job(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
+) -> None:
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units):
+        first = await post(front, wanted(units, request_id="0123456789abcdef"))
+        assert (await post(front, wanted(units, request_id="0123456789abcdef")))["id"] == first["id"]
+        assert (await post(front, wanted(units, request_id="fedcba9876543210")))["id"] != first["id"]
+        async with front.http.get(EXPORTS) as answer:
+            assert len((await answer.json())["exports"]) == 2
+
+
 async def test_what_cannot_be_exported_is_refused_by_its_field(
     mesh_settings: MeshSettings, bus: Bus, tmp_path: Path
 ) -> None:

@@ -120,6 +120,33 @@ async def test_remarks_exports_and_changes_stand_in_its_history_by_name(bus: Bus
         ]
 
 
+async def test_what_is_asked_again_after_a_lost_answer_is_done_once(bus: Bus, mesh_settings: MeshSettings) -> None:
+    clock = TurnedClock()
+    async with (
+        registry(mesh_settings, GRACE, clock=clock),
+        registry(mesh_settings, GRACE, clock=clock, worker="registry-2"),
+    ):
+        await add(bus, "a")
+        asked = collision(request_id="0123456789abcdef")
+        opened = await ask(bus, "incidents-open", asked, IncidentEntry, actor=OPERATOR)
+        note = RemarkNote(id=opened.incident.id, text="The tow truck came", request_id="fedcba9876543210")
+        remarked = await ask(bus, "incidents-remark", note, IncidentEntry, actor=OPERATOR)
+        clock.advance(86_400)  # an id names its day
+        for _ in range(4):  # either registry answers
+            again = await ask(bus, "incidents-open", asked, IncidentEntry, actor=OPERATOR)
+            assert again.incident.id == opened.incident.id
+            assert await ask(bus, "incidents-remark", note, IncidentEntry, actor=OPERATOR) == remarked
+        other = await ask(bus, "incidents-open", asked, IncidentEntry, actor=SUPERVISOR)
+        assert other.incident.id != opened.incident.id, "another person's request has its own name"
+
+        async def listed() -> IncidentList:
+            return await ask(bus, "incidents-list", IncidentQuery(), IncidentList)
+
+        found = await eventually(listed, lambda answer: len(answer.incidents) > 1)
+        assert len(found.incidents) == 2
+        assert found.hold_days == GRACE.incident_grace_days
+
+
 async def test_its_own_hold_counts_and_only_a_supervisor_shortens_it(bus: Bus, mesh_settings: MeshSettings) -> None:
     day_us = 86_400_000_000
     async with registry(mesh_settings):

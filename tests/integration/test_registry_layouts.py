@@ -58,6 +58,18 @@ async def test_a_saved_wall_is_seen_by_its_audience_alone_and_comes_back_as_it_w
             await ask(bus, "layouts-get", SavedKey(id=own.layout.id), LayoutEntry, actor=SUPERVISOR)
 
 
+async def test_a_wall_that_is_saved_again_after_a_lost_answer_is_saved_once(
+    bus: Bus, mesh_settings: MeshSettings
+) -> None:
+    async with registry(mesh_settings), registry(mesh_settings, worker="registry-2"):
+        first = await save(bus, OPERATOR, request_id="0123456789abcdef")
+        for _ in range(4):  # either registry answers
+            assert await save(bus, OPERATOR, request_id="0123456789abcdef") == first
+        await save(bus, OTHER, request_id="0123456789abcdef")
+        await save(bus, OPERATOR, request_id="0123456789abcdeg")
+        assert await eventually(lambda: seen(bus, OPERATOR), lambda names: len(names) > 1) == ["Dieng", "Dieng"]
+
+
 async def test_only_operators_share_and_only_the_owner_or_a_supervisor_changes_what_is_shared(
     bus: Bus, mesh_settings: MeshSettings
 ) -> None:

@@ -3,7 +3,6 @@
 The front writes a job and asks for its end; a wall's exports desk makes it (`services.wall.exports.desk`).
 """
 
-import secrets
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -33,6 +32,7 @@ from services.contracts.exports import (
 )
 from services.contracts.models import Id, ProfileName
 from services.contracts.permissions import Right
+from services.contracts.requests import RequestId, id_ending
 from services.mesh import rpc
 from services.mesh.transfer import Incoming
 from services.wall.front.api.evidence import ask_incident, tell_exported
@@ -72,6 +72,9 @@ class ExportRequest(BaseModel):
         default=False,
         description="Writes the camera's name and the time into the pictures of a clip, which are encoded anew for "
         "that; the file and the job say so.",
+    )
+    request_id: RequestId | None = Field(
+        default=None, description="Chosen by the asker, anew for each export. Asked again it is the job of the first."
     )
 
 
@@ -167,9 +170,12 @@ async def get_export(request: FrontRequest) -> web.Response:
 
 
 async def add_export(request: FrontRequest) -> web.Response:
-    """Adds a job; a desk takes it within a second."""
+    """Adds a job; a desk takes it within a second. Asked again it is the one that was added then."""
     wanted = await request.json(ExportRequest)
     front = request.front
+    ending = id_ending(wanted.request_id, request.actor, 12)
+    if (known := _added_as(request, ending)) is not None:
+        return _created(known, front.clock.now_us())
     from_us, until_us = _range(wanted)
     if not all(request.is_of_joined_site(camera) for camera in wanted.cameras):
         front.require_recorders()
@@ -181,7 +187,7 @@ async def add_export(request: FrontRequest) -> web.Response:
     now_us = front.clock.now_us()
     day = datetime.fromtimestamp(now_us / 1e6, UTC)
     job = ExportJob(
-        id=f"export-{day:%Y%m%d}-{secrets.token_hex(6)}",
+        id=f"export-{day:%Y%m%d}-{ending}",
         kind=wanted.kind,
         cameras=tuple(cameras),
         profile=wanted.profile,
@@ -199,9 +205,27 @@ async def add_export(request: FrontRequest) -> web.Response:
     )
     if incident is not None:
         await tell_exported(request, incident)
-    await front.export_bucket.create(job.id, job)
+    try:
+        await front.export_bucket.create(job.id, job)
+    except ConflictError:  # asked twice in one moment
+        entry = await front.export_bucket.get(job.id)
+        if entry is None or entry[0].actor != request.actor.name:
+            raise
+        return _created(entry[0], now_us)
     for camera in job.cameras:
         request.audit("exported", camera.camera, _detail(job))
+    return _created(job, now_us)
+
+
+def _added_as(request: FrontRequest, ending: str) -> ExportJob | None:
+    """The signed-in person's job of any day whose id ends so."""
+    for job in request.front.exports.values():
+        if job.actor == request.actor.name and job.id.endswith(f"-{ending}"):
+            return job
+    return None
+
+
+def _created(job: ExportJob, now_us: int) -> web.Response:
     return json_response(ExportView.of(job, now_us), status=201, headers={"Location": f"/api/v1/exports/{job.id}"})
 
 

@@ -10,6 +10,7 @@ from services.contracts import subjects
 from services.contracts.accounts import AccountName
 from services.contracts.models import Id
 from services.contracts.permissions import Right, Role
+from services.contracts.requests import RequestId
 from services.contracts.rights import GrantEntry, GrantInput, GrantKey, Purpose
 from services.mesh.rpc import call as ask
 from services.wall.front.context import FrontRequest
@@ -31,6 +32,9 @@ class NewGrant(BaseModel):
     purpose: Purpose = Field(description="Why: it is shown with the grant.")
     from_: Moment | None = Field(default=None, alias="from")
     until: Moment | None = None
+    request_id: RequestId | None = Field(
+        default=None, description="Chosen by the asker, anew for each grant. Asked again it is the one of the first."
+    )
 
 
 class GrantView(TimedView):

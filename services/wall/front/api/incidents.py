@@ -39,6 +39,9 @@ class IncidentsView(BaseModel):
     """Incidents, newest first."""
 
     incidents: list[Incident]
+    hold_days: float | None = Field(
+        default=None, description="How long an incident without days of its own is held after it was closed."
+    )
 
 
 async def list_incidents(request: FrontRequest) -> web.Response:
@@ -51,7 +54,7 @@ async def list_incidents(request: FrontRequest) -> web.Response:
             shown.append(shown_incident(request, entry.incident))
     if query.camera is not None:  # the filter tells nobody of a camera that is not shown to them
         shown = [incident for incident in shown if query.camera in incident.cameras]
-    return json_response(IncidentsView(incidents=shown))
+    return json_response(IncidentsView(incidents=shown, hold_days=answer.hold_days))
 
 
 async def get_incident(request: FrontRequest) -> web.Response:
@@ -83,7 +86,7 @@ async def add_remark(request: FrontRequest) -> web.Response:
     key = _key(request)
     await _before(request, key)
     remark = await request.json(RemarkInput)
-    return await _one(request, "remark", RemarkNote(id=key.id, text=remark.text))
+    return await _one(request, "remark", RemarkNote(id=key.id, text=remark.text, request_id=remark.request_id))
 
 
 async def close_incident(request: FrontRequest) -> web.Response:

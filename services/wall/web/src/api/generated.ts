@@ -406,6 +406,8 @@ export interface ExportRequest {
   site?: string | null;
   /** Writes the camera's name and the time into the pictures of a clip, which are encoded anew for that; the file and the job say so. */
   burn_in?: boolean;
+  /** Chosen by the asker, anew for each export. Asked again it is the job of the first. */
+  request_id?: string | null;
 }
 
 /** How far a job is. */
@@ -598,6 +600,8 @@ export interface Incident {
 
 /** An incident to be opened. */
 export interface IncidentInput {
+  /** Chosen by the asker, anew for each thing. Asked again with the same one nothing more is made: the answer is what the first one made. */
+  request_id?: string | null;
   title: string;
   cameras: string[];
   from_us: number;
@@ -634,6 +638,8 @@ export interface IncidentStep {
 /** Incidents, newest first. */
 export interface IncidentsView {
   incidents: Incident[];
+  /** How long an incident without days of its own is held after it was closed. */
+  hold_days?: number | null;
 }
 
 /** How far the page's decoders are behind, once a second while anything recorded plays: of all recorded tiles the longest time from a picture's arrival to the screen. They are sent keyframes alone until it can keep up again. */
@@ -658,6 +664,8 @@ export interface Layout {
 
 /** A wall to be saved. */
 export interface LayoutInput {
+  /** Chosen by the asker, anew for each thing. Asked again with the same one nothing more is made: the answer is what the first one made. */
+  request_id?: string | null;
   name: string;
   audience?: Audience;
   role?: Role | null;
@@ -779,6 +787,8 @@ export interface NewGrant {
   purpose: string;
   from?: string | null;
   until?: string | null;
+  /** Chosen by the asker, anew for each grant. Asked again it is the one of the first. */
+  request_id?: string | null;
 }
 
 /** A token to be made. */
@@ -973,10 +983,13 @@ export interface Remark {
   at_us: number;
   by: string;
   text: string;
+  request_id: string | null;
 }
 
 /** A remark to be added to an incident. */
 export interface RemarkInput {
+  /** Chosen by the asker, anew for each thing. Asked again with the same one nothing more is made: the answer is what the first one made. */
+  request_id?: string | null;
   text: string;
 }
 
@@ -1243,6 +1256,8 @@ export interface Tour {
 
 /** A tour to be saved. */
 export interface TourInput {
+  /** Chosen by the asker, anew for each thing. Asked again with the same one nothing more is made: the answer is what the first one made. */
+  request_id?: string | null;
   name: string;
   audience?: Audience;
   role?: Role | null;
