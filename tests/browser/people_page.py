@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import BrowserContext, Page, Response
 
@@ -54,3 +55,14 @@ async def people_page(
         page.set_default_timeout(60_000)
         await page.add_init_script("localStorage['pantau.language'] = 'en'")
         yield PeoplePage(front.url, browser, page)
+
+
+async def post(page: Page, path: str, body: object) -> Any:
+    """What the API answers who is signed in on the page."""
+    script = """async ([path, body]) => {
+      const headers = { 'Content-Type': 'application/json' };
+      const answer = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(await answer.text());
+      return answer.json();
+    }"""
+    return await page.evaluate(script, [path, body])

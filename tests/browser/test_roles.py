@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
 
 from services.contracts.permissions import Role
 from services.mesh.bus import Bus
@@ -11,7 +10,7 @@ from services.mesh.event_stream import ensure_stream
 from services.mesh.settings import MeshSettings
 from services.wall.front.api.static import FOLDER
 from tests.browser.app_page import sign_in
-from tests.browser.people_page import people_page
+from tests.browser.people_page import people_page, post
 
 pytestmark = [
     pytest.mark.browser,
@@ -80,10 +79,10 @@ async def test_no_visible_button_of_any_role_is_refused(bus: Bus, mesh_settings:
         page = wall.page
         await page.add_init_script(COUNT_UNANSWERED)
         await sign_in(page, wall.url, Role.ADMIN, PASSWORD)
-        await _post(page, "/cameras", CAMERA)
-        await _post(page, "/incidents", INCIDENT)
-        await _post(page, "/tours", TOUR)
-        await _post(page, "/layouts", LAYOUT)
+        await post(page, "/cameras", CAMERA)
+        await post(page, "/incidents", INCIDENT)
+        await post(page, "/tours", TOUR)
+        await post(page, "/layouts", LAYOUT)
         wall.note_refusals()
         for role in (Role.VIEWER, Role.OPERATOR, Role.SUPERVISOR):
             await wall.browser.clear_cookies()
@@ -93,13 +92,3 @@ async def test_no_visible_button_of_any_role_is_refused(bus: Bus, mesh_settings:
             assert len(pressed) > MANY_BUTTONS, pressed
             await page.wait_for_function("() => unanswered === 0")
             assert wall.refused == [], role
-
-
-async def _post(page: Page, path: str, body: object) -> None:
-    script = """async ([path, body]) => {
-      const headers = { 'Content-Type': 'application/json' };
-      const answer = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) });
-      return answer.ok ? '' : await answer.text();
-    }"""
-    problem = await page.evaluate(script, [path, body])
-    assert problem == ""

@@ -120,6 +120,8 @@ export class App {
   readonly picking = new Observable<PlaceFields | null>(null);
   readonly version = new VersionWatch();
   readonly idle = new IdleLock(localStorage);
+  /** The server knows the sign-in no more: the page is locked until the same person signs in again. */
+  readonly signInLost = new Observable(false);
   readonly unmuted = new Observable(false);
   /** Into the picture of the tile that fills the wall. */
   readonly zoom = new Observable(NO_ZOOM);
@@ -127,7 +129,7 @@ export class App {
 
   readonly api = new Api(
     (answers) => this.onAnswer(answers),
-    () => reloadForSignIn(),
+    () => this.onSignInLost(),
   );
   readonly keeper = new SessionKeeper(
     async (slots, opening, events) => {
@@ -245,15 +247,36 @@ export class App {
     return this.screen === null && this.idle.locked.value;
   }
 
+  /** What is being written stays on a locked page. One that is loaded again would have lost it. */
+  private onSignInLost(): void {
+    const session = this.me.value?.session ?? "";
+    if (this.screen !== null || session === "") {
+      reloadForSignIn();
+      return;
+    }
+    this.signInLost.set(true);
+    if (!this.idle.locked.value) this.idle.lock(session);
+  }
+
   /** A locked page shows and plays nothing. */
   private onLocked(): void {
     if (this.locked) this.unmuted.set(false);
+    else if (this.screen === null) this.onUnlocked();
     this.applyListening();
     this.setAsleep(document.hidden || this.locked);
   }
 
+  /** Who unlocked it, here or on another page, has a new sign-in. */
+  private onUnlocked(): void {
+    this.signInLost.set(false);
+    this.refreshMe().catch(() => undefined);
+    this.camerasReader.trigger();
+    this.incidentsReader.trigger();
+  }
+
   private lookForVersion(): void {
-    this.version.look(this.playback.active);
+    // What is written in a dialog is not in the address, so a page that is loaded anew has lost it.
+    this.version.look(this.playback.active || this.view.value.dialog !== null);
     this.readMe(VERSION_PERIOD_MS).catch(() => undefined);
   }
 

@@ -294,6 +294,8 @@ export const en = {
   "audit.action.audit-read": "read the audit",
   "audit.action.audit-digest": "daily digest",
   "lock.title": "The page is locked",
+  "lock.ended": "Your sign-in has ended",
+  "lock.ended.hint": "Sign in again to go on. What you were writing is still there.",
   "lock.password": "Password of {name}",
   "lock.provider": "Sign in again",
   "lock.unlock": "Unlock",

@@ -296,6 +296,8 @@ export const id: Messages = {
   "audit.action.audit-read": "membaca jejak audit",
   "audit.action.audit-digest": "ringkasan harian",
   "lock.title": "Halaman terkunci",
+  "lock.ended": "Sesi masuk Anda sudah berakhir",
+  "lock.ended.hint": "Masuk lagi untuk melanjutkan. Yang sedang Anda tulis masih ada.",
   "lock.password": "Kata sandi {name}",
   "lock.provider": "Masuk lagi",
   "lock.unlock": "Buka",

@@ -4,6 +4,7 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
 import { App } from "../app/app.js";
 import { perform } from "../app/perform.js";
+import type { ViewState } from "../app/view.js";
 import { language, startLanguage, t } from "../i18n/index.js";
 import { sinceTime } from "../model/format.js";
 import { actionFor } from "../model/keys.js";
@@ -111,6 +112,8 @@ export class AppRoot extends LitElement {
 
   readonly app = new App();
   private unfollow: (() => void) | undefined;
+  /** The dialog in the document. While the page is locked it stays, unseen, with what is written in it. */
+  private held: ViewState["dialog"] = null;
 
   constructor() {
     super();
@@ -194,7 +197,7 @@ export class AppRoot extends LitElement {
 
   private dialog(): TemplateResult | typeof nothing {
     const { app } = this;
-    const dialog = app.view.value.dialog;
+    const dialog = this.held;
     switch (dialog?.kind) {
       case "help":
         return html`<pantau-help-dialog .app=${app}></pantau-help-dialog>`;
@@ -235,7 +238,9 @@ export class AppRoot extends LitElement {
 
   override render(): TemplateResult {
     const { app } = this;
-    const { panel, timeline, incidents, screens, events, downloads, map } = app.view.value;
+    const { panel, timeline, incidents, screens, events, downloads, map, dialog } = app.view.value;
+    const locked = app.idle.locked.value;
+    if (!locked) this.held = dialog;
     return html`
       <header>
         <button class="skip" @click=${() => this.renderRoot.querySelector("pantau-wall-grid")?.focusSelected()}>
@@ -269,7 +274,8 @@ export class AppRoot extends LitElement {
         ${timeline ? html`<pantau-timeline-panel .app=${app}></pantau-timeline-panel>` : nothing}
       </section>
       <pantau-toast .app=${app}></pantau-toast>
-      ${app.idle.locked.value ? html`<pantau-lock-screen .app=${app}></pantau-lock-screen>` : this.dialog()}
+      <div ?hidden=${locked}>${this.dialog()}</div>
+      ${locked ? html`<pantau-lock-screen .app=${app}></pantau-lock-screen>` : nothing}
     `;
   }
 }

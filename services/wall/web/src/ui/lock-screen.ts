@@ -66,7 +66,7 @@ export class LockScreen extends LitElement {
 
   constructor() {
     super();
-    new Watch(this, () => [this.app.me]);
+    new Watch(this, () => [this.app.me, this.app.signInLost]);
   }
 
   protected override firstUpdated(): void {
@@ -89,6 +89,8 @@ export class LockScreen extends LitElement {
     try {
       const code = this.code?.value.trim() ?? "";
       await this.app.api.signIn({ name, password: password.value, ...(code !== "" && { code }) });
+      // A page that knew only its former sign-in would take its next lock for another person's, and open.
+      await this.app.refreshMe();
       this.app.idle.unlock();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -100,9 +102,13 @@ export class LockScreen extends LitElement {
     }
   }
 
-  /** Who was signed in by the identity provider has no password here: another sign-in there unlocks the page. */
+  /**
+   * Who was signed in by the identity provider has no password here: another sign-in there unlocks all pages of the
+   * browser. Where something is being written it is another page that goes there.
+   */
   private byProvider(): TemplateResult {
-    return html`<a href="/oidc/sign-in?again=true">${t("lock.provider")}</a>`;
+    const target = this.app.view.value.dialog === null ? "_self" : "_blank";
+    return html`<a href="/oidc/sign-in?again=true" target=${target}>${t("lock.provider")}</a>`;
   }
 
   private byPassword(): TemplateResult {
@@ -126,10 +132,12 @@ export class LockScreen extends LitElement {
   }
 
   override render(): TemplateResult {
-    return html`<dialog aria-label=${t("lock.title")} @cancel=${(event: Event) => event.preventDefault()}
+    const title = t(this.app.signInLost.value ? "lock.ended" : "lock.title");
+    return html`<dialog aria-label=${title} @cancel=${(event: Event) => event.preventDefault()}
       @close=${() => this.dialog.showModal()} @keydown=${(event: KeyboardEvent) => this.onKey(event)}>
       <div class="box">
-        <h2>${icon("lock")}${t("lock.title")}</h2>
+        <h2>${icon("lock")}${title}</h2>
+        ${this.app.signInLost.value ? html`<span class="hint">${t("lock.ended.hint")}</span>` : nothing}
         ${this.app.me.value?.by_provider ? this.byProvider() : this.byPassword()}
         <form method="post" action="/sign-out">
           <button class="plain">${t("lock.other")}</button>
