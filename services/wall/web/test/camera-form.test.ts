@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fieldsOf, idFrom, inputOf, labelOf, validate } from "../src/model/camera-form.js";
+import { changesOf, fieldsOf, idFrom, inputOf, labelOf, validate } from "../src/model/camera-form.js";
 import { camera, profile } from "./samples.js";
 
 const filled = () => ({ ...fieldsOf(null, "city"), id: "gate", name: " Gate ", mainUrl: "rtsp://10.0.0.7/main" });
@@ -61,6 +61,20 @@ describe("the camera form", () => {
     expect(inputOf(fields, before)).toMatchObject({ privacy_masks: [mask], unmasked_roles: ["operator"] });
     const cleared = { ...fields, privacyMasks: [], unmaskedRoles: [] };
     expect(inputOf(cleared, before)).toMatchObject({ privacy_masks: [], unmasked_roles: [] });
+  });
+
+  it("changes what was typed and leaves the rest as colleagues may have changed it meanwhile", () => {
+    const before = camera({
+      id: "gate",
+      name: "Gate",
+      tags: ["a"],
+      privacy_masks: [{ x: 0, y: 0, width: 1, height: 1 }],
+    });
+    const fields = fieldsOf(before, "");
+    expect(changesOf(fields, before)).toEqual({});
+    expect(changesOf({ ...fields, name: "Gate 2" }, before)).toEqual({ name: "Gate 2" });
+    const typed = { ...fields, tags: "a, b", privacyMasks: [], forget: true };
+    expect(changesOf(typed, before)).toEqual({ tags: ["a", "b"], privacy_masks: [], credentials: null });
   });
 
   it("names its own field for the server's path", () => {

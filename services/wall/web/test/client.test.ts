@@ -60,4 +60,21 @@ describe("the client", () => {
     expect(await page).toBeInstanceOf(ApiError);
     expect(answered).toEqual([false, false]);
   });
+
+  it("asks for the same thing again after a lost answer, and for another one once it was answered", async () => {
+    const asked: Record<string, unknown>[] = [];
+    const answers: (number | "lost")[] = ["lost", 503, 201, 201, 403, 201];
+    vi.stubGlobal("fetch", async (_: string, { body }: RequestInit) => {
+      asked.push(JSON.parse(String(body)));
+      const status = answers.shift();
+      if (status === "lost" || status === undefined) throw new TypeError("the connection broke");
+      return new Response("{}", { status });
+    });
+    const save = (name: string) => outcome(api.saveTour({ name, steps: [{ cameras: ["a"] }] }));
+    for (const name of ["Rounds", "Rounds", "Rounds", "Rounds", "Night", "Night"]) await save(name);
+    const ids = asked.map(({ request_id }) => request_id);
+    expect(ids[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect([ids[1], ids[2]]).toEqual([ids[0], ids[0]]);
+    expect(new Set(ids).size).toBe(4);
+  });
 });

@@ -93,6 +93,54 @@ describe("the page's beginning", () => {
   });
 });
 
+describe("saving over a wall", () => {
+  /** A server that keeps one wall, which somebody else changes at `changedUs`. */
+  function begin() {
+    const api = new Api();
+    const kept = { layout: layout({ changed_us: 1000 }), revision: 1 };
+    const put = (changes: Partial<Layout>) => {
+      kept.layout = { ...kept.layout, ...changes, changed_us: kept.layout.changed_us + 1000 };
+      kept.revision += 1;
+      return kept.layout;
+    };
+    vi.spyOn(api, "layouts").mockImplementation(async () => ({ layouts: [kept.layout], last: null }));
+    vi.spyOn(api, "layout").mockImplementation(async () => ({ layout: kept.layout, revision: `"${kept.revision}"` }));
+    vi.spyOn(api, "openLayout").mockResolvedValue();
+    const update = vi.spyOn(api, "updateLayout").mockImplementation(async (_id, changes, revision) => {
+      if (revision !== `"${kept.revision}"`) throw new ApiError(409, "conflict", "");
+      return put(changes as Partial<Layout>);
+    });
+    const saved = new SavedWalls(api, new Observable(wall.INITIAL_WALL), () => "siti");
+    return { api, kept, put, saved, update };
+  }
+
+  it("tells what another page has saved since this one opened the wall, and writes over that the next time", async () => {
+    const { kept, put, saved, update } = begin();
+    saved.open(kept.layout);
+    await saved.read();
+    put({ grid: "25" });
+    await saved.read();
+    expect(await saved.saveOver(kept.layout)).toBe(2);
+    expect(update).not.toHaveBeenCalled();
+    expect(await saved.saveOver(kept.layout)).toBeNull();
+    expect(kept.layout.grid).not.toBe("25");
+    expect(await saved.saveOver(kept.layout)).toBeNull();
+  });
+
+  it("tells it also where the other page was faster by a moment", async () => {
+    const { api, kept, put, saved } = begin();
+    await saved.read();
+    const listed = kept.layout;
+    vi.mocked(api.layout).mockImplementationOnce(async () => {
+      const before = { layout: kept.layout, revision: `"${kept.revision}"` };
+      put({ grid: "25" });
+      return before;
+    });
+    expect(await saved.saveOver(listed)).toBe(2);
+    expect(kept.layout.grid).toBe("25");
+  });
+});
+
 describe("filling the wall", () => {
   const at = (id: string, latitude: number | null, longitude: number | null, enabled = true) =>
     camera({ id, enabled, location: { address: "", latitude, longitude, bearing: null } });

@@ -81,6 +81,11 @@ export class ApiError extends Error {
     super(detail);
   }
 
+  /** Nothing was done. A server that fails, or does not answer, may have done it. */
+  get refused(): boolean {
+    return this.status >= 400 && this.status < 500;
+  }
+
   get unanswered(): boolean {
     return this.status === 0 || this.status === 502 || this.status === 504;
   }
@@ -114,12 +119,16 @@ const IMPORT_LIMIT_MS = 600_000;
 interface RequestOptions {
   body?: BodyInit;
   type?: string;
+  headers?: Record<string, string>;
   limitMs?: number;
   /** 401 says that what was given is wrong, not that the sign-in is lost. */
   signsIn?: boolean;
 }
 
 export class Api {
+  /** What was asked to be made and not answered yet → the request's id. */
+  private readonly making = new Map<string, string>();
+
   /** `onAnswer` gets for every request whether the server answered; `onUnauthorized` is called when the sign-in is lost. */
   constructor(
     private readonly onAnswer: (answered: boolean) => void = () => undefined,
@@ -132,14 +141,14 @@ export class Api {
     method: string,
     path: string,
     read: (response: Response) => Promise<T>,
-    { body, type = "application/json", limitMs = REQUEST_LIMIT_MS, signsIn = false }: RequestOptions = {},
+    { body, type = "application/json", headers = {}, limitMs = REQUEST_LIMIT_MS, signsIn = false }: RequestOptions = {},
   ): Promise<T> {
     try {
       const sentMs = Date.now();
       const response = await fetch(this.base + path, {
         method,
         signal: AbortSignal.timeout(limitMs),
-        ...(body !== undefined && { body, headers: { "Content-Type": type } }),
+        ...(body !== undefined && { body, headers: { "Content-Type": type, ...headers } }),
       });
       // An answer out of a cache has the time of another day.
       if (!response.headers.has("Age")) noteServerTime(response.headers.get("Date"), sentMs, Date.now());
@@ -160,6 +169,21 @@ export class Api {
       limitMs,
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
+  }
+
+  /** Makes something. Asked again after an answer that was lost it is the same request, which makes nothing more. */
+  private async make<T>(path: string, wanted: object): Promise<T> {
+    const asked = JSON.stringify([path, wanted]);
+    const request_id = this.making.get(asked) ?? newRequestId();
+    this.making.set(asked, request_id);
+    try {
+      const made = await this.json<T>("POST", path, { ...wanted, request_id });
+      this.making.delete(asked);
+      return made;
+    } catch (error) {
+      if (error instanceof ApiError && error.refused) this.making.delete(asked);
+      throw error;
+    }
   }
 
   me(): Promise<Me> {
@@ -231,7 +255,7 @@ export class Api {
   }
 
   addGrant(grant: NewGrant): Promise<GrantView> {
-    return this.json("POST", "/grants", grant);
+    return this.make("/grants", grant);
   }
 
   async removeGrant(id: string): Promise<void> {
@@ -329,12 +353,12 @@ export class Api {
     fetch(`${this.base}/wall/sessions/${id}`, { method: "DELETE", keepalive: true }).catch(() => undefined);
   }
 
-  async incidents(): Promise<Incident[]> {
-    return (await this.json<IncidentsView>("GET", "/incidents")).incidents;
+  incidents(): Promise<IncidentsView> {
+    return this.json("GET", "/incidents");
   }
 
   openIncident(incident: IncidentInput): Promise<Incident> {
-    return this.json("POST", "/incidents", incident);
+    return this.make("/incidents", incident);
   }
 
   updateIncident(id: string, changes: IncidentPatch): Promise<Incident> {
@@ -350,7 +374,7 @@ export class Api {
   }
 
   addRemark(id: string, text: string): Promise<Incident> {
-    return this.json("POST", `/incidents/${id}/remarks`, { text });
+    return this.make(`/incidents/${id}/remarks`, { text });
   }
 
   incidentReportUrl(id: string): string {
@@ -372,11 +396,22 @@ export class Api {
   }
 
   saveLayout(layout: LayoutInput): Promise<Layout> {
-    return this.json("POST", "/layouts", layout);
+    return this.make("/layouts", layout);
   }
 
-  updateLayout(id: string, changes: LayoutPatch): Promise<Layout> {
-    return this.json("PATCH", `/layouts/${id}`, changes);
+  /** A saved wall, and its revision for `updateLayout`. */
+  layout(id: string): Promise<{ layout: Layout; revision: string }> {
+    return this.request("GET", `/layouts/${id}`, async (response) => ({
+      layout: (await response.json()) as Layout,
+      // A proxy that compresses makes it a weak one.
+      revision: response.headers.get("ETag")?.replace(/^W\//, "") ?? "*",
+    }));
+  }
+
+  /** Rejects with `conflict` where another revision is there by now. */
+  updateLayout(id: string, changes: LayoutPatch, revision: string): Promise<Layout> {
+    const options = { body: JSON.stringify(changes), headers: { "If-Match": revision } };
+    return this.request("PATCH", `/layouts/${id}`, (response) => response.json() as Promise<Layout>, options);
   }
 
   async removeLayout(id: string): Promise<void> {
@@ -398,7 +433,7 @@ export class Api {
   }
 
   addExport(wanted: ExportRequest): Promise<ExportView> {
-    return this.json("POST", "/exports", wanted);
+    return this.make("/exports", wanted);
   }
 
   async endExport(id: string): Promise<void> {
@@ -431,7 +466,7 @@ export class Api {
   }
 
   saveTour(tour: TourInput): Promise<Tour> {
-    return this.json("POST", "/tours", tour);
+    return this.make("/tours", tour);
   }
 
   async removeTour(id: string): Promise<void> {
@@ -479,6 +514,11 @@ export class Api {
     if (widthPx !== undefined) query.set("width", String(widthPx));
     return `${this.base}/cameras/${camera}/snapshot.jpg${query.size > 0 ? `?${query}` : ""}`;
   }
+}
+
+/** Not `randomUUID`, which a page has by HTTPS alone. */
+function newRequestId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function rangeQuery(fromMs: number, toMs: number): URLSearchParams {

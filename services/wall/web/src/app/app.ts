@@ -95,6 +95,8 @@ export class App {
   readonly cameras = new Observable<ReadonlyMap<string, CameraView> | null>(null);
   readonly troubles = new Observable<readonly Trouble[]>([]);
   readonly incidents = new Observable<readonly Incident[] | null>(null);
+  /** How long footage of an incident without days of its own is held after its end; null: not known. */
+  holdDays: number | null = null;
   readonly wall = new Observable<WallState>(INITIAL_WALL);
   readonly view = new Observable<ViewState>({
     panel: innerWidth > PHONE_PX,
@@ -493,7 +495,13 @@ export class App {
 
   private async readIncidents(): Promise<void> {
     const { rights } = await this.readMe(Number.POSITIVE_INFINITY);
-    this.incidents.set(rights.includes("incidents") ? await this.api.incidents() : []);
+    if (!rights.includes("incidents")) {
+      this.incidents.set([]);
+      return;
+    }
+    const { incidents, hold_days } = await this.api.incidents();
+    this.holdDays = hold_days ?? null;
+    this.incidents.set(incidents);
   }
 
   /** `hash` stood in the address bar when it was changed; `writeUrl` may have been faster than the event. */

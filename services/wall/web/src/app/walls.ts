@@ -1,7 +1,7 @@
 /** Saved walls: reading, opening and saving them. */
 
 import { type Api, ApiError } from "../api/client.js";
-import type { Layout, LayoutInput, LayoutPatch } from "../api/generated.js";
+import type { Layout, LayoutInput } from "../api/generated.js";
 import { Observable } from "../model/observable.js";
 import { arrangementOf, onKey, wallOf } from "../model/saved-wall.js";
 import { type WallState, wallCameras } from "../model/wall.js";
@@ -76,15 +76,30 @@ export class SavedWalls {
     await this.read();
   }
 
-  /** Puts the wall as it is into a saved one; raises `ApiError`. */
-  async saveOver(layout: Layout): Promise<void> {
-    await this.change(layout, arrangementOf(this.wall.value));
+  /**
+   * Puts the wall as it is into a saved one, unless that is another by now than this page has opened or listed: the
+   * answer is then when it was changed (Unix ms), nothing is saved, and the next time that one is written over. Raises
+   * `ApiError`.
+   */
+  async saveOver(layout: Layout): Promise<number | null> {
+    const opened = this.opened.value;
+    const known = opened?.id === layout.id ? opened : layout;
+    const { layout: present, revision } = await this.api.layout(layout.id);
+    if (present.changed_us !== known.changed_us) return this.noteChanged(present);
+    try {
+      this.opened.set(await this.api.updateLayout(layout.id, arrangementOf(this.wall.value), revision));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === "conflict")) throw error;
+      return this.noteChanged((await this.api.layout(layout.id)).layout);
+    }
+    await this.read();
+    return null;
   }
 
-  /** Raises `ApiError`. */
-  async change(layout: Layout, changes: LayoutPatch): Promise<void> {
-    this.opened.set(await this.api.updateLayout(layout.id, changes));
-    await this.read();
+  private noteChanged(present: Layout): number {
+    if (this.opened.value?.id === present.id) this.opened.set(present);
+    this.layouts.update((layouts) => layouts?.map((each) => (each.id === present.id ? present : each)) ?? null);
+    return present.changed_us / 1000;
   }
 
   /** Raises `ApiError`. */

@@ -76,6 +76,9 @@ export const en = {
   "walls.link.of": "Copy the link to {name}",
   "walls.over": "Save this wall here",
   "walls.over.of": "Save this wall as {name}",
+  "walls.saved": "{name} is saved.",
+  "walls.changed":
+    "{name} was changed elsewhere at {time}, and nothing is saved yet. To put this wall in its place save it again.",
   "walls.remove": "Remove",
   "walls.remove.of": "Remove {name}",
   "walls.remove.sure": "Remove {name}?",
@@ -867,6 +870,7 @@ export const en = {
   "incidents.link.copied": "Link copied",
   "incidents.hold": "Footage held after closing (days)",
   "incidents.hold.hint": "Empty: as the settings say. Only a supervisor can shorten it.",
+  "incidents.hold.shorter": "Only a supervisor can shorten how long footage is held: at least {days} days",
   "incidents.hold.bad": "Footage held: a number of days from 0 to 3650",
   "incidents.hold.days": "held for {days} days after closing",
   "incidents.hold.site": "held as the settings say",

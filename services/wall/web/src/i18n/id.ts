@@ -78,6 +78,9 @@ export const id: Messages = {
   "walls.link.of": "Salin tautan ke {name}",
   "walls.over": "Simpan dinding ini di sini",
   "walls.over.of": "Simpan dinding ini sebagai {name}",
+  "walls.saved": "{name} sudah disimpan.",
+  "walls.changed":
+    "{name} telah diubah di tempat lain pada {time}, dan belum ada yang disimpan. Untuk menggantinya dengan dinding ini, simpan sekali lagi.",
   "walls.remove": "Hapus",
   "walls.remove.of": "Hapus {name}",
   "walls.remove.sure": "Hapus {name}?",
@@ -872,6 +875,7 @@ export const id: Messages = {
   "incidents.link.copied": "Tautan tersalin",
   "incidents.hold": "Lama rekaman ditahan sesudah ditutup (hari)",
   "incidents.hold.hint": "Kosong: menurut pengaturan. Hanya supervisor yang dapat memperpendek.",
+  "incidents.hold.shorter": "Hanya supervisor yang dapat memperpendek lama rekaman ditahan: paling sedikit {days} hari",
   "incidents.hold.bad": "Lama ditahan: bilangan hari, 0 sampai 3650",
   "incidents.hold.days": "ditahan {days} hari sesudah ditutup",
   "incidents.hold.site": "lama ditahan menurut pengaturan",

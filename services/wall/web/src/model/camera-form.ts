@@ -1,6 +1,6 @@
 /** The camera form: a camera as text fields, their validation, and the fields as a request. */
 
-import type { CameraInput, CameraView, PrivacyMask, ProbeInput, Role } from "../api/generated.js";
+import type { CameraInput, CameraPatch, CameraView, PrivacyMask, ProbeInput, Role } from "../api/generated.js";
 import type { MessageKey } from "../i18n/index.js";
 
 export interface CameraFields {
@@ -118,6 +118,15 @@ export function inputOf(fields: CameraFields, before: CameraView | null): Camera
     input.credentials = { username: fields.username, password: fields.password };
   }
   return input;
+}
+
+/** What the form changes of a camera: the rest is left as colleagues may have changed it meanwhile. */
+export function changesOf(fields: CameraFields, before: CameraView): CameraPatch {
+  const shown = new Map(Object.entries(inputOf(fieldsOf(before, before.site), before)));
+  const changed = Object.entries(inputOf(fields, before)).filter(
+    ([name, value]) => JSON.stringify(shown.get(name)) !== JSON.stringify(value),
+  );
+  return Object.fromEntries(changed);
 }
 
 /** The question what these fields' addresses offer. */

@@ -5,6 +5,18 @@ import { momentText } from "./moment.js";
 
 export type IncidentFields = Pick<Incident, "title" | "cameras" | "from_us" | "to_us" | "notes" | "hold_days">;
 
+/**
+ * The days that an incident's footage has to be held at least where somebody changes it who may not shorten that.
+ * `site`: how long one without days of its own is held; null: not known.
+ */
+export function tooShort(before: number | null, after: number | null, site: number | null): number | null {
+  if (before === after) return null;
+  const least = before ?? site;
+  const given = after ?? site;
+  if (least === null) return null;
+  return given === null || given < least ? least : null;
+}
+
 /** The fields that differ from the incident as the form was opened. The form shows times in whole seconds. */
 export function changesOf(incident: Incident, fields: IncidentFields): Partial<IncidentFields> {
   const shown = (us: number | null) => (us === null ? "" : momentText(us / 1000));

@@ -9,6 +9,7 @@ import { problemText } from "../app/problem.js";
 import { language, type MessageKey, t } from "../i18n/index.js";
 import {
   type CameraFields,
+  changesOf,
   type FieldErrors,
   fieldsOf,
   idFrom,
@@ -125,9 +126,10 @@ export class CameraDialog extends LitElement {
     this.errors = validate(this.fields);
     if (Object.keys(this.errors).length > 0) return;
     if (this.camera === null && !(await this.looksWell())) return;
-    const input = inputOf(this.fields, this.camera);
+    const { fields, camera } = this;
+    const { api } = this.app;
     await this.attempt(() =>
-      this.camera ? this.app.api.updateCamera(this.camera.id, input) : this.app.api.addCamera(input),
+      camera ? api.updateCamera(camera.id, changesOf(fields, camera)) : api.addCamera(inputOf(fields, null)),
     );
   }
 

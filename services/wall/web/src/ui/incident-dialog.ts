@@ -6,9 +6,10 @@ import { ApiError } from "../api/client.js";
 import type { Incident } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { problemText } from "../app/problem.js";
-import { t } from "../i18n/index.js";
+import { language, t } from "../i18n/index.js";
 import { footageRange, wholeSeconds } from "../model/footage.js";
-import { changesOf, type IncidentFields } from "../model/incident-changes.js";
+import { localeOf } from "../model/format.js";
+import { changesOf, type IncidentFields, tooShort } from "../model/incident-changes.js";
 import { momentText, parseMoment } from "../model/moment.js";
 import { siteNow } from "../model/site-clock.js";
 import { meantCameras } from "../model/wall.js";
@@ -70,6 +71,21 @@ export class IncidentDialog extends LitElement {
     this.chosen = new Set(incident?.cameras ?? meantCameras(wall.value));
   }
 
+  private get holdDays(): number | null {
+    return this.hold.trim() === "" ? null : days(this.hold);
+  }
+
+  /** Where fewer days are given than this person may give: how many it takes. */
+  private get leastDays(): number | null {
+    const { app, incident } = this;
+    if (incident === null || app.may("supervisor") || !validHold(this.hold)) return null;
+    return tooShort(incident.hold_days, this.holdDays, app.holdDays);
+  }
+
+  private shorterText(least: number): string {
+    return t("incidents.hold.shorter", { days: new Intl.NumberFormat(localeOf(language.value)).format(least) });
+  }
+
   private readonly close = () =>
     this.app.show({ dialog: this.incident ? { kind: "incident-page", id: this.incident.id } : null });
 
@@ -81,6 +97,7 @@ export class IncidentDialog extends LitElement {
     else if (fromMs === null || endMissing) this.problem = t("export.bad-range");
     else if (this.chosen.size === 0) this.problem = t("export.no-camera");
     else if (!validHold(this.hold)) this.problem = t("incidents.hold.bad");
+    else if (this.leastDays !== null) this.problem = this.shorterText(this.leastDays);
     else {
       const fields = {
         title: this.heading.trim(),
@@ -88,7 +105,7 @@ export class IncidentDialog extends LitElement {
         from_us: fromMs * 1000,
         to_us: toMs === null ? null : toMs * 1000,
         notes: this.notes,
-        hold_days: this.hold.trim() === "" ? null : days(this.hold),
+        hold_days: this.holdDays,
       };
       await this.save(fields);
     }
@@ -151,11 +168,16 @@ export class IncidentDialog extends LitElement {
         </label>
         <label>
           ${t("incidents.hold")}
-          <input name="hold" inputmode="numeric" autocomplete="off" .value=${this.hold} aria-invalid=${!validHold(this.hold)}
+          <input name="hold" inputmode="numeric" autocomplete="off" .value=${this.hold}
+            aria-invalid=${!validHold(this.hold) || this.leastDays !== null}
             @input=${(event: Event) => {
               this.hold = (event.target as HTMLInputElement).value;
             }} />
-          <span class="hint">${t("incidents.hold.hint")}</span>
+          ${
+            this.leastDays === null
+              ? html`<span class="hint">${t("incidents.hold.hint")}</span>`
+              : html`<span class="error" role="alert">${this.shorterText(this.leastDays)}</span>`
+          }
         </label>
         ${this.problem ? html`<span class="error" role="alert">${this.problem}</span>` : nothing}
       </div>

@@ -7,8 +7,9 @@ import type { Layout } from "../api/generated.js";
 import type { App } from "../app/app.js";
 import { copyText } from "../app/copy-text.js";
 import { problemText } from "../app/problem.js";
-import { t } from "../i18n/index.js";
+import { language, t } from "../i18n/index.js";
 import { neighbours, tagCounts } from "../model/filling.js";
+import { dateTime } from "../model/format.js";
 import { walls } from "../model/saved-wall.js";
 import { showCameras, tileAt } from "../model/wall.js";
 import { icon } from "./icons.js";
@@ -154,6 +155,16 @@ export class WallsDialog extends LitElement {
     if (saved) this.close();
   }
 
+  private async saveOver(layout: Layout): Promise<void> {
+    this.said = "";
+    await this.attempt(async () => {
+      const changedMs = await this.app.walls.saveOver(layout);
+      const time = changedMs === null ? "" : dateTime(changedMs, language.value);
+      this.said =
+        changedMs === null ? t("walls.saved", { name: layout.name }) : t("walls.changed", { name: layout.name, time });
+    });
+  }
+
   private about({ audience, role, owner, key, grid }: Layout): string {
     const forRole = role === null ? t("walls.personal") : t("walls.for-role", { role: t(`role.${role}`) });
     const who = audience === "role" ? forRole : t(`walls.${audience}`);
@@ -185,7 +196,7 @@ export class WallsDialog extends LitElement {
       ${
         this.app.mayChange(layout)
           ? html`<button class="icon-only" title=${t("walls.over")} aria-label=${t("walls.over.of", { name: layout.name })}
-                ?disabled=${this.busy} @click=${() => this.attempt(() => walls.saveOver(layout))}>${icon("check")}</button>
+                ?disabled=${this.busy} @click=${() => this.saveOver(layout)}>${icon("check")}</button>
               <button class="icon-only" title=${t("walls.remove")} aria-label=${t("walls.remove.of", { name: layout.name })}
                 @click=${() => this.ask(layout.id)}>${icon("close")}</button>`
           : nothing
