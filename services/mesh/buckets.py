@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import nats.errors
 import nats.js.errors
-from nats.js.api import KeyValueConfig
+from nats.js.api import ConsumerConfig, DeliverPolicy, KeyValueConfig
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
 
@@ -16,7 +15,9 @@ from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.imports import KEPT_SECONDS
 from services.contracts.models import Model
 from services.mesh.backoff import Backoff
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage
+from services.mesh.clock import SystemClock
+from services.mesh.following import following
 from services.mesh.log import get_logger
 from services.mesh.replicas import keep_copies
 
@@ -185,7 +186,16 @@ class Bucket(Generic[M]):
 
     async def has_values(self) -> bool:
         """Whether anything is in it, by the node that leads its stream. Raises nats-py's errors."""
-        return (await self.bus.js.stream_info(f"KV_{self.name}")).state.messages > 0
+        return (await self.bus.js.stream_info(self.stream)).state.messages > 0
+
+    @property
+    def stream(self) -> str:
+        """The stream that keeps it."""
+        return f"KV_{self.name}"
+
+    def subject(self, key: str) -> str:
+        """Where the entry of a key is published."""
+        return f"$KV.{self.name}.{key}"
 
     def _refuse_while_away(self) -> None:
         """nats-py would keep the write and make it at the reconnect, long after the caller was told that it failed."""
@@ -251,51 +261,45 @@ class Mirror(Generic[M]):
         """Follows the bucket until it is cancelled; lists it again after each reconnect."""
         backoff = Backoff(FOLLOW_AGAIN_SECONDS)
         while True:
-            generation = self._bucket.bus.reconnects
-            reconnected = asyncio.ensure_future(self._bucket.bus.reconnected())
             try:
-                await self._follow(generation, reconnected)
+                await self._follow()
             except (nats.errors.Error, TimeoutError, _EmptyListingError) as error:
                 log.debug("bucket.follow_again", bucket=self._bucket.name, error=error)
                 await asyncio.sleep(backoff.next_seconds())
-            finally:
-                reconnected.cancel()
 
-    async def _follow(self, generation: int, reconnected: asyncio.Future[None]) -> None:
+    async def _follow(self) -> None:
         self._told.clear()
         self._brought = 0
-        watcher = await self._bucket.kv.watchall()
-        seen: set[str] = set()
-        listing = True
-        try:
-            while self._bucket.bus.reconnects == generation:
-                try:
-                    # Changes are rare once all is listed, and a timer in each mirror is most of what an idle service
-                    # wakes up for.
-                    entry = await (_listed(watcher) if listing else _changed(watcher, reconnected))
-                except (nats.errors.TimeoutError, TimeoutError):
-                    continue
-                if entry is None:  # the end of what was there already
-                    if listing:
-                        if not self._brought and await self._bucket.has_values():
-                            raise _EmptyListingError
+        bucket = self._bucket
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=bucket.subject(">"))
+        async with following(bucket.bus, SystemClock(), bucket.stream, config) as follower:
+            listed: set[str] = set()
+            listing = follower.waiting > 0
+            if not listing:
+                if await bucket.has_values():
+                    raise _EmptyListingError
+                self._end_listing(listed)
+            while (message := await follower.next()) is not None:
+                key, metadata = message.subject.removeprefix(bucket.subject("")), message.metadata
+                self._take(key, message, metadata.sequence.stream)
+                if listing:
+                    listed.add(key)
+                    if not metadata.num_pending:
                         listing = False
-                        for key in [key for key in self.entries if key not in seen]:
-                            self._apply(key, None, 0)
-                        self.ready.set()
-                    continue
-                self._brought = entry.revision or 0
-                if entry.key == SCRUB_KEY:
-                    continue
-                seen.add(entry.key)
-                if (entry.revision or 0) < self._told.get(entry.key, 0):
-                    continue
-                gone = entry.operation in ("DEL", "PURGE")
-                value = None if gone else self._bucket.decode(entry.key, entry.value or b"")
-                self._apply(entry.key, value, entry.revision or 0)
-        finally:
-            with suppress(nats.errors.Error, TimeoutError):
-                await watcher.stop()  # type: ignore[no-untyped-call]  # nats-py leaves it bare
+                        self._end_listing(listed)
+
+    def _end_listing(self, listed: set[str]) -> None:
+        """What was there already has come."""
+        for key in [key for key in self.entries if key not in listed]:
+            self._apply(key, None, 0)
+        self.ready.set()
+
+    def _take(self, key: str, message: BusMessage, revision: int) -> None:
+        self._brought = revision
+        if key == SCRUB_KEY or revision < self._told.get(key, 0):
+            return
+        value = None if _is_removal(message) else self._bucket.decode(key, message.data)
+        self._apply(key, value, revision)
 
     def _apply(self, key: str, value: M | None, revision: int) -> None:
         if value is None:
@@ -309,18 +313,7 @@ class Mirror(Generic[M]):
             self._on_change(key, value, revision)
 
 
-async def _listed(watcher: Any) -> Any:
-    """What a watcher has next. Raises ``TimeoutError`` where that takes a second."""
-    return await watcher.updates(timeout=1.0)
-
-
-async def _changed(watcher: Any, reconnected: asyncio.Future[None]) -> Any:
-    """What a watcher has next, whenever that comes. Raises ``TimeoutError`` where ``reconnected`` is done before."""
-    coming = asyncio.ensure_future(watcher.updates(timeout=None))
-    try:
-        await asyncio.wait((coming, reconnected), return_when=asyncio.FIRST_COMPLETED)
-        if not coming.done():
-            raise TimeoutError
-        return coming.result()
-    finally:
-        coming.cancel()
+def _is_removal(message: BusMessage) -> bool:
+    """Whether an entry says that its key is gone: somebody removed it, or it expired (NATS ADR-8 and ADR-43)."""
+    headers = message.headers or {}
+    return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers

@@ -27,6 +27,7 @@ from services.contracts.events import STREAMS, Event, headers, stream_subjects
 from services.mesh.backoff import Backoff
 from services.mesh.bus import Bus, BusMessage
 from services.mesh.clock import Clock
+from services.mesh.following import following
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.replicas import find_stream, open_stream
@@ -43,9 +44,6 @@ FLUSH_SECONDS: Final = 3.0
 AWAY_SECONDS: Final = 0.5
 FETCH_EVENTS: Final = 250
 """The size of a batch of old events."""
-SILENT_SECONDS: Final = 15.0
-"""A consumer that sends not even a heartbeat for so long is lost."""
-LOOK_SECONDS: Final = 0.5
 DUPLICATE_SECONDS: Final = 120
 COPIED_SECONDS: Final = 0.2
 ROOM_SECONDS: Final = 0.05
@@ -347,42 +345,14 @@ async def follow_events(
 ) -> None:
     """Calls ``take_event`` for each event after ``after``, in order and without a hole, while that can be promised.
 
-    Returns after a reconnect, after a silence of `SILENT_SECONDS`, or where a message was lost: follow anew from the
-    last event that was taken. Raises `UnavailableError`.
+    Returns where no more can be promised (`StreamFollower.next`): follow anew from the last event that was taken.
+    Raises `UnavailableError`.
     """
-    generation = bus.reconnects
-    inbox = bus.new_inbox()
-    consumed, heard_at = 0, clock.monotonic()
-    lost = asyncio.Event()
-
-    async def take(message: BusMessage) -> None:
-        nonlocal consumed, heard_at
-        heard_at = clock.monotonic()
-        if not message.reply or lost.is_set():
-            return  # a heartbeat
-        sequence = message.metadata.sequence
-        if sequence.consumer != consumed + 1:
-            lost.set()
-            return
-        consumed = sequence.consumer
-        take_event(StreamEvent(sequence.stream, message))
-
-    subscription = await bus.subscribe(inbox, take)
-    try:
-        with _unavailable():
-            await bus.js.add_consumer(
-                stream,
-                _reading_from(after + 1, deliver_subject=inbox, idle_heartbeat=SILENT_SECONDS / 3),
-            )
-        while bus.reconnects == generation and clock.monotonic() - heard_at < SILENT_SECONDS:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await lost.wait()
-                return
-            except TimeoutError:
-                continue
-    finally:
-        await subscription.unsubscribe()
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=after + 1)
+    with _unavailable():
+        async with following(bus, clock, stream, config) as follower:
+            while (message := await follower.next()) is not None:
+                take_event(StreamEvent(message.metadata.sequence.stream, message))
 
 
 class StreamFill(NamedTuple):
@@ -430,7 +400,7 @@ async def forget_events(bus: Bus, event: type[Event], before_us: int, last: int)
         await bus.js.purge_stream(event.stream, subject=event.subject_filter(), seq=end)
 
 
-def _reading_from(sequence: int, **options: Any) -> ConsumerConfig:
+def _reading_from(sequence: int) -> ConsumerConfig:
     """A consumer in memory that acknowledges nothing and goes when nobody uses it."""
     return ConsumerConfig(
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -438,7 +408,6 @@ def _reading_from(sequence: int, **options: Any) -> ConsumerConfig:
         ack_policy=AckPolicy.NONE,
         inactive_threshold=30.0,
         mem_storage=True,
-        **options,
     )
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from nats.js.api import ConsumerConfig, ConsumerInfo
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -11,7 +13,7 @@ from services.contracts import subjects
 from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Camera, CameraState, Profile, Status
 from services.mesh.buckets import TRIES_A_WARNING, Bucket, Mirror
-from services.mesh.bus import Bus
+from services.mesh.bus import Bus, BusMessage, BusSubscription, Handler
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from tests.eventually import eventually
@@ -217,51 +219,83 @@ async def test_what_a_mirror_is_told_late_does_not_bring_back_what_the_bucket_ha
     assert mirror.get("cam-1") is None
 
 
-class NothingListed:
-    """The watcher of a node that was cut off: it tells that there is nothing."""
+class Listings:
+    """What a client is told of a bucket: by a node that was cut off, that there is nothing."""
 
-    async def updates(self, timeout: float) -> None:
-        await asyncio.sleep(0)
+    def __init__(self, bus: Bus, *kinds: str) -> None:
+        """``kinds`` of the first listings, ``all`` or ``none``."""
+        self.left = list(kinds)
+        self._add = bus.js.add_consumer
+        bus.js.add_consumer = self._list  # type: ignore[method-assign, assignment]  # as it is called here
 
-    async def stop(self) -> None: ...
+    async def _list(self, stream: str, config: ConsumerConfig, **options: Any) -> ConsumerInfo:
+        if self.left and self.left.pop(0) == "none":
+            config = config.evolve(filter_subject=f"$KV.{subjects.STATE_BUCKET}.not-there")
+        return await self._add(stream, config, **options)
 
 
 async def test_a_bucket_that_has_values_is_not_taken_for_empty_when_a_node_lists_none(
-    states: Bucket[CameraState], monkeypatch: pytest.MonkeyPatch
+    states: Bucket[CameraState],
 ) -> None:
     await states.put("cam-1", state(1))
     lost: list[str] = []
     mirror = Mirror(states, lambda key, value, _: lost.append(key) if value is None else None)
-    watch, listings = states.kv.watchall, ["all", "none", "none"]
-
-    async def listed() -> object:
-        return NothingListed() if listings and listings.pop(0) == "none" else await watch()
-
-    monkeypatch.setattr(states.kv, "watchall", listed)
+    listings = Listings(states.bus, "all", "none", "none")
     following = asyncio.create_task(mirror.run())
     await eventually(lambda: mirror.get("cam-1") is not None)
     await states.bus._on_reconnected()
-    await eventually(lambda: not listings)
+    await eventually(lambda: not listings.left)
     await states.put("cam-1", state(2))
     await eventually(lambda: mirror.get("cam-1") == state(2))
     assert not lost
     following.cancel()
 
 
-async def test_a_bucket_that_has_values_is_not_taken_for_empty_at_the_start_either(
-    states: Bucket[CameraState], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bucket_that_has_values_is_not_taken_for_empty_at_the_start_either(states: Bucket[CameraState]) -> None:
     await states.put("cam-1", state(1))
-    watch, listings = states.kv.watchall, ["none"]
-
-    async def listed() -> object:
-        return NothingListed() if listings and listings.pop() else await watch()
-
-    monkeypatch.setattr(states.kv, "watchall", listed)
+    Listings(states.bus, "none")
     mirror = Mirror(states)
     following = asyncio.create_task(mirror.run())
     await asyncio.wait_for(mirror.ready.wait(), 30)
     assert mirror.get("cam-1") == state(1)
+    following.cancel()
+
+
+async def test_a_large_bucket_is_listed_whole_although_nats_server_waits_for_answers_meanwhile(
+    states: Bucket[CameraState],
+) -> None:
+    """nats-server asks for an answer (flow control) long before 4 MB."""
+    names = [f"cam-{number}" for number in range(64)]
+    for name in names:
+        await states.put(name, state(1).model_copy(update={"detail": "x" * 64 * 1024}))
+    mirror = Mirror(states)
+    following = asyncio.create_task(mirror.run())
+    await asyncio.wait_for(mirror.ready.wait(), 60)
+    assert sorted(mirror.entries) == sorted(names)
+    following.cancel()
+
+
+async def test_a_mirror_of_which_a_message_is_lost_lists_the_bucket_again(states: Bucket[CameraState]) -> None:
+    await states.put("cam-1", state(1))
+    subscribe, losing = states.bus.subscribe, ["cam-2"]
+
+    async def lossy(subject: str, handler: Handler, **options: Any) -> BusSubscription:
+        async def lose(message: BusMessage) -> None:
+            if losing and message.subject.endswith(losing[0]):
+                losing.clear()
+            else:
+                await handler(message)
+
+        return await subscribe(subject, lose, **options)
+
+    states.bus.subscribe = lossy  # type: ignore[method-assign]  # a connection that loses one message
+    mirror = Mirror(states)
+    following = asyncio.create_task(mirror.run())
+    await eventually(lambda: mirror.get("cam-1") == state(1))
+    await states.put("cam-2", state(2))
+    await states.put("cam-1", state(3))
+    await eventually(lambda: mirror.get("cam-1") == state(3))
+    assert mirror.get("cam-2") == state(2)
     following.cancel()
 
 

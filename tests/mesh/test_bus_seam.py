@@ -33,7 +33,7 @@ def test_the_client_is_used_by_the_bus_and_its_endpoints_alone() -> None:
 
 def test_jetstream_is_used_by_the_buckets_and_the_event_stream_alone() -> None:
     assert modules_that_use(r"bus\.js\b") == {
-        "mesh/agencies.py", "mesh/buckets.py", "mesh/event_stream.py", "mesh/replicas.py",
+        "mesh/agencies.py", "mesh/buckets.py", "mesh/event_stream.py", "mesh/following.py", "mesh/replicas.py",
     }  # fmt: skip
 
 

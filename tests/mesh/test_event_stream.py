@@ -14,7 +14,6 @@ from services.contracts.events import Audit, CameraHealth, CameraOnline, Event, 
 from services.mesh.bus import Bus, BusMessage, BusSubscription, Handler
 from services.mesh.clock import SystemClock, TurnedClock
 from services.mesh.event_stream import (
-    SILENT_SECONDS,
     EventOutbox,
     StreamLimits,
     ensure_stream,
@@ -23,6 +22,7 @@ from services.mesh.event_stream import (
     follow_events,
     last_event_number,
 )
+from services.mesh.following import SILENT_SECONDS
 from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 
