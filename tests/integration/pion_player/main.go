@@ -37,8 +37,10 @@ func play(whep string, packets int) try {
 	check(err)
 	defer peer.Close()
 	receive := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
-	_, err = peer.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, receive)
-	check(err)
+	for range 2 { // one is answered, and pion reads the other's rejection too
+		_, err = peer.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, receive)
+		check(err)
+	}
 	var result try
 	var asked time.Time
 	since := func() float64 { return float64(time.Since(asked).Microseconds()) / 1000 }

@@ -19,6 +19,8 @@ _REPAIRS: Final = frozenset(("RTX", "RED", "ULPFEC", "FLEXFEC-03"))
 """Encoding names that carry no pictures of their own."""
 _SOUND_HZ: Final = {name: codec.rtp_hz for codec in AUDIO.values() if codec.in_browsers for name in codec.rtp_names}
 _PICTURE_HZ: Final = 90_000
+_LIKE_RTCP: Final = range(64, 96)
+"""Payload types of which a marked packet is taken for RTCP where both share a port (RFC 5761, 4), as all here do."""
 
 
 class VideoChoice(NamedTuple):
@@ -88,7 +90,7 @@ def choose_audio(section: MediaSection) -> tuple[Format, ...]:
         return ()
     return tuple(
         f
-        for f in section.formats.values()
+        for f in _sendable(section)
         if _SOUND_HZ.get(f.codec) == f.clock_rate and (f.codec == "OPUS" or f.channels == 1)
     )
 
@@ -101,13 +103,17 @@ def choose_video(section: MediaSection) -> VideoChoice:
     """
     by_codec: dict[str, Format] = {}
     for codec in VIDEO.values():
-        offered = [f for f in section.formats.values() if (f.codec, f.clock_rate) == (codec.rtp_name, _PICTURE_HZ)]
+        offered = [f for f in _sendable(section) if (f.codec, f.clock_rate) == (codec.rtp_name, _PICTURE_HZ)]
         ranked = [(rank, f) for f in offered if (rank := codec.rank_offer(f.parameters)) is not None]
         if ranked:
             by_codec[codec.name] = min(ranked, key=lambda pair: pair[0])[1]
-    repeats = {f.parameters.get("apt", ""): f for f in section.formats.values() if f.codec == "RTX"}
+    repeats = {f.parameters.get("apt", ""): f for f in _sendable(section) if f.codec == "RTX"}
     rtx = {number: repeats[str(number)] for number in section.formats if str(number) in repeats}
     return VideoChoice(by_codec, rtx)
+
+
+def _sendable(section: MediaSection) -> list[Format]:
+    return [f for f in section.formats.values() if f.payload_type not in _LIKE_RTCP]
 
 
 def _closed(section: MediaSection) -> str:
@@ -139,6 +145,8 @@ def _why_not(section: MediaSection) -> str:
     """Of a video section that no video can be sent in."""
     if trouble := _closed(section):
         return trouble
+    if section.formats and not _sendable(section):
+        return "its payload types are among 64 to 95, which RTCP takes (RFC 5761): offer others, as 96 to 127"
     offered = sorted({form.codec for form in section.formats.values()} - _REPAIRS)
     sent = " or ".join(codec.rtp_name for codec in VIDEO.values() if codec.packetize is not None)
     hint = " (H264 with packetization-mode=1, or without an a=fmtp line)" if "H264" in offered else ""

@@ -287,9 +287,12 @@ def build_answer(
         sent = accepted.get(place)
         mid = [f"a=mid:{section.mid}"] if section.mid else []
         if sent is None:
+            # pion refuses an answer that lists a payload type without saying which, here as well.
+            listed = next(iter(section.formats.values()), None)
+            number = listed.payload_type if listed is not None else section.format_list.split(" ", 1)[0]
             lines += [
-                f"m={section.kind} 0 {section.protocol} {section.format_list.split(' ', 1)[0]}",
-                "c=IN IP4 0.0.0.0", *mid, "a=inactive", *transport[:5],  # aiortc wants them here too
+                f"m={section.kind} 0 {section.protocol} {number}", "c=IN IP4 0.0.0.0", *mid, "a=inactive",
+                *([_rtpmap(listed)] if listed is not None else []), *transport[:5],  # aiortc wants them here too
             ]  # fmt: skip
             continue
         numbers = " ".join(str(f.payload_type) for f in sent.formats)
@@ -302,9 +305,7 @@ def build_answer(
             for uri, number in sent.extensions.items()
         ]
         for f in sent.formats:
-            name = {"RTX": "rtx", "OPUS": "opus"}.get(f.codec, f.codec)
-            channels = f"/{f.channels}" if f.channels > 1 else ""
-            lines.append(f"a=rtpmap:{f.payload_type} {name}/{f.clock_rate}{channels}")
+            lines.append(_rtpmap(f))
             lines += [f"a=rtcp-fb:{f.payload_type} {what}" for what in _FEEDBACK_WANTED if what in f.feedback]
             if f.fmtp:
                 lines.append(f"a=fmtp:{f.payload_type} {f.fmtp}")
@@ -315,3 +316,9 @@ def build_answer(
                 lines.append(f"a=ssrc:{ssrc} cname:{cname}")
                 lines.append(f"a=ssrc:{ssrc} msid:{sent.stream} {sent.track}")
     return "\r\n".join(lines) + "\r\n"
+
+
+def _rtpmap(f: Format) -> str:
+    name = {"RTX": "rtx", "OPUS": "opus"}.get(f.codec, f.codec)
+    channels = f"/{f.channels}" if f.channels > 1 else ""
+    return f"a=rtpmap:{f.payload_type} {name}/{f.clock_rate}{channels}"

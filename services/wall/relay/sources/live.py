@@ -346,14 +346,21 @@ class LiveSource:
         while (feed := self._next or self._shown) is not None and not feed.asked.is_set() and not self.bitrate_bps:
             await feed.asked.wait()
 
+    def _why_unusable(self, feed: ProfileFeed, codec: str) -> str:
+        if feed.codec is Codec.H264:
+            return "the camera sends h264, which the viewer does not take"
+        if feed.codec is not None and self._slot.accepts(feed.codec):
+            what = "pictures in another order than they are shown, open GOPs, or other than 8 bits and 4:2:0"
+            return f"the camera sends {codec} with {what}; the viewer does not take h264, which is made of those"
+        return f"the camera sends {codec}, and the viewer takes neither that nor h264, which is made of others"
+
     def _cannot_show(self, feed: ProfileFeed) -> None:
         """The browser has no decoder for it, or one that shows nothing of its pictures' order: take the camera's other
         profile, else have it converted, else say so."""
         nothing_else = feed.profile == self._converted or set(self.camera.profiles) <= {*self._unusable, feed.profile}
         if nothing_else and not self._slot.accepts(Codec.H264):
             codec = feed.codec.ffmpeg_name if feed.codec is not None else ""
-            detail = f"the camera sends {codec}, and the viewer takes neither that nor h264, which is made of others"
-            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, detail)
+            notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, self._why_unusable(feed, codec))
             self._slot.set_notice(notice.model_copy(update={"codec": codec}))
             return
         self._unusable.add("main" if feed.profile == "main" else "sub")

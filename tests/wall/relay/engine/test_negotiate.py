@@ -143,6 +143,7 @@ GROUP = "a=group:BUNDLE "
         (section("0", "a=rtpmap:102 JPEG/90000"), "it offers JPEG"),
         (section("0", *H264)[:-50], "packetization-mode=1"),
         (section("0", *H264, number=300), "no codec that is known"),
+        (section("0", "a=rtpmap:72 H264/90000", number=72), "are among 64 to 95, which RTCP takes"),
     ],
 )
 def test_an_offer_in_which_no_video_can_be_sent_is_refused_with_what_is_missing(offer: str, said: str) -> None:
@@ -169,6 +170,28 @@ def test_without_bundle_the_first_video_alone_is_sent_wherever_it_stands() -> No
     assert agreed.transport.ufrag == "video"
     assert re.findall(r"^m=(\S+) (\d+)", answer, re.MULTILINE) == [("audio", "0"), ("video", "8189"), ("video", "0")]
     assert "BUNDLE" not in answer
+
+
+def test_a_rejected_section_says_what_the_payload_type_is_that_it_lists() -> None:
+    two = section("1", *H264) + section("2", "a=rtpmap:102 VP8/90000") + SOUND
+    _, answer = answer_to(HEAD + GROUP + "1 2\r\n" + two)
+    _, _, video, sound = re.split(r"\r\n(?=m=)", answer)
+    assert video.startswith("m=video 0 UDP/TLS/RTP/SAVPF 102\r\n")
+    assert "a=rtpmap:102 VP8/90000\r\n" in video
+    assert sound.startswith("m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n")
+    assert "a=rtpmap:111 opus/48000/2\r\n" in sound
+
+
+def test_payload_types_that_rtcp_takes_are_not_sent_by() -> None:
+    first, second = "a=rtpmap:72 H264/90000", "a=rtpmap:96 H264/90000"
+    video = section("v", first, second, "a=rtpmap:73 rtx/90000", "a=fmtp:73 apt=96").replace(
+        "102\r\n", "72 96 73\r\n", 1
+    )
+    sound = section("a", "a=rtpmap:95 opus/48000/2", kind="audio", number=95)
+    agreed, _ = answer_to(HEAD + GROUP + "v a\r\n" + video + sound)
+    (choice,) = agreed.videos.values()
+    assert [f.payload_type for f in choice.formats] == [96]
+    assert agreed.sound is None
 
 
 def test_a_lone_section_needs_no_mid() -> None:

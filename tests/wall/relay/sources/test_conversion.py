@@ -178,12 +178,25 @@ async def test_without_room_for_a_conversion_the_tile_and_a_player_are_told_so(
                 await asyncio.sleep(0.02)
 
 
-async def test_a_player_that_takes_neither_the_cameras_codec_nor_h264_is_refused(bus: Bus, front: Front) -> None:
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (partial(clip, 6, size=SIZE, fps=FPS, gop=GOP), "the camera sends h264, which the viewer does not take"),
+        (mjpeg, "the camera sends mjpeg, and the viewer takes neither that nor h264"),
+        (
+            partial(clip, 6, encoder="libx265", size=SIZE, fps=FPS, gop=GOP, pixel_format="yuv420p10le"),
+            "the camera sends hevc with pictures .* other than 8 bits",
+        ),
+    ],
+)
+async def test_a_player_to_which_a_camera_cannot_be_sent_is_told_why(
+    bus: Bus, front: Front, of: Callable[[], Clip], said: str
+) -> None:
     await front.add_camera("cam-1")
-    async with BusCamera(bus, "cam-1", clip(6, size=SIZE, fps=FPS, gop=GOP)):
+    async with BusCamera(bus, "cam-1", of()):
         await asyncio.sleep(0.3)
         offer = make_offer("abcd", "p" * 24, DIGEST, 1).replace("H264", "H265").replace("packetization-mode=1", "x=y")
-        with pytest.raises(BadOfferError, match="the camera sends h264, and the viewer takes neither"):
+        with pytest.raises(BadOfferError, match=said):
             await front.open(offer, Aim(slot=0, camera="cam-1"), kind="whep")
         assert converters() == []
 
