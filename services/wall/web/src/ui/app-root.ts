@@ -95,6 +95,13 @@ export class AppRoot extends LitElement {
           z-index: 2;
         }
       }
+      /* So low is a window that is enlarged to 200 % and more, and a phone that lies: what does not fit is scrolled to. */
+      @media (max-height: 480px) {
+        :host {
+          grid-template-rows: auto minmax(200px, 1fr) auto;
+          overflow: auto;
+        }
+      }
       .skip {
         position: absolute;
         left: 8px;

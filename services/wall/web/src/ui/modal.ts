@@ -54,6 +54,18 @@ export class Modal extends LitElement {
         padding: 12px 20px;
         border-top: 1px solid var(--line);
       }
+      /* Of a low window head and buttons would take all: the dialog is scrolled as a whole. */
+      @media (max-height: 480px) {
+        dialog {
+          width: min(var(--modal-width, 560px), calc(var(--view-width) - 12px));
+          max-width: none;
+          max-height: calc(var(--view-height) - 12px);
+          overflow: auto;
+        }
+        .body {
+          flex: none;
+        }
+      }
     `,
   ];
 

@@ -64,6 +64,9 @@ export const shared = css`
     width: 34px;
     padding: 0;
   }
+  button[slot="actions"] {
+    white-space: normal;
+  }
   :focus-visible {
     outline: 2px solid var(--focus);
     outline-offset: 2px;

@@ -215,7 +215,10 @@ export const wallTileStyles = css`
     right: 4px;
     bottom: 4px;
     display: flex;
+    flex-wrap: wrap;
+    justify-content: flex-end;
     gap: 2px;
+    max-width: calc(100% - 8px);
     padding: 2px;
     border-radius: 7px;
     background: var(--shade);
@@ -242,9 +245,6 @@ export const wallTileStyles = css`
   /* A finger's tap on the picture selects the tile, and must not hit a button that it brings up. */
   @media (hover: none) {
     .tools {
-      flex-wrap: wrap;
-      justify-content: flex-end;
-      max-width: calc(100% - 8px);
       visibility: hidden;
     }
     :host(:hover) .tools,
