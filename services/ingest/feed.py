@@ -34,8 +34,6 @@ Readers = Mapping[ReaderKind, Callable[[], Reader]]
 
 OPEN_GRACE_SECONDS: Final = 3.0
 """A reader ends its opening by itself in time; past this it hangs where it cannot look (libav in name resolution)."""
-NO_MEDIA_SECONDS: Final = 8.5
-"""A source that agreed to play and sent nothing for so long is given up: the state says so within 10 s."""
 
 
 class Run:
@@ -325,6 +323,8 @@ class Feed:
         if (end := self._judge(now)) is not None:
             if end.reason is Reason.STALLED:
                 self._pace.stalled(now)
+            elif end.reason is Reason.NO_MEDIA:
+                self._pace.sent_nothing()
             self._verdict.set_result(end)
         elif self.status == "online" and not self.detail and not self._bursts:
             silent_seconds = now - self._packet_at
@@ -339,7 +339,7 @@ class Feed:
             return None
         limit = self.stalls_after_seconds
         if not self._pace.begun and not self._bursts:
-            limit = NO_MEDIA_SECONDS
+            limit = self._pace.first_picture_seconds
         if self._pacer is not None and len(self._pacer):
             return None  # what is paced out is still there
         if now - self._packet_at > limit:

@@ -9,6 +9,8 @@ How long the next picture may take, beyond ``stall_seconds``:
 | it has sent one picture in its life | is silent | none |
 | its last run stalled after one picture, or few slow ones | – | 16 s, once: slow cameras may answer nothing |
 | that run brought no picture in 16 s either | – | none, until it sends more |
+
+Until a run's first picture comes it has 8.5 s; 16 s where the last run was given up without one, and that had 8.5 s.
 """
 
 from collections import deque
@@ -18,6 +20,8 @@ from typing import Final
 SLOW_SECONDS: Final = 15.0
 """Construction and traffic cameras send a picture in 2 to 15 s."""
 FIRST_PATIENCE_SECONDS: Final = SLOW_SECONDS + 1.0
+NO_MEDIA_SECONDS: Final = 8.5
+"""A source that agreed to play and sent nothing for so long is given up: the state says so within 10 s."""
 FEW_PICTURES: Final = 3
 """A run with more has shown its interval. Relays send a picture that they had kept, so the first may be short."""
 SLOW_INTERVAL_SECONDS: Final = 1.0
@@ -38,6 +42,8 @@ class Pace:
         """Whether the source has said anything since its last picture."""
         self._stalled_early = self._waited_long = False
         """What became of the last run that brought few pictures."""
+        self._begins_late = False
+        """The last run was given up early without a picture. Slow cameras, and those that wake up, begin late."""
 
     def begin(self) -> None:
         """A new run: what was learned of the source stays."""
@@ -60,12 +66,21 @@ class Pace:
         """The source answered something, so its connection is alive."""
         self._heard = True
 
+    def sent_nothing(self) -> None:
+        """This run was given up without a picture."""
+        self._begins_late = not self._begins_late
+
     def stalled(self, now: float) -> None:
         """This run was given up since no picture came."""
         if self._last is None or self._pictures > FEW_PICTURES:
             return
         self._stalled_early = True
         self._waited_long = self._waited_long or now - self._last >= FIRST_PATIENCE_SECONDS
+
+    @property
+    def first_picture_seconds(self) -> float:
+        """How long a run's first picture may take."""
+        return FIRST_PATIENCE_SECONDS if self._begins_late else NO_MEDIA_SECONDS
 
     @property
     def interval_seconds(self) -> float | None:

@@ -8,7 +8,8 @@ import pytest
 
 from services.contracts.frames import AccessUnit, Codec, Flags, decode
 from services.contracts.models import Reason
-from services.ingest.feed import NO_MEDIA_SECONDS, OPEN_GRACE_SECONDS, Feed, Readers, Run
+from services.ingest.feed import OPEN_GRACE_SECONDS, Feed, Readers, Run
+from services.ingest.pace import NO_MEDIA_SECONDS
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
@@ -206,6 +207,28 @@ async def test_a_source_that_agrees_to_play_and_sends_nothing_is_told_apart_with
         began = bench.clock.monotonic()
         await bench.until(lambda: bench.feed.reason is Reason.NO_MEDIA, turn=0.1)
         assert bench.clock.monotonic() - began < NO_MEDIA_SECONDS + 1
+
+
+async def test_a_source_that_begins_late_is_waited_for_at_the_second_try() -> None:
+    clock: ManualClock | None = None
+    tries = 0
+
+    async def late(_source: Source, outlet: Outlet) -> ReaderEnd:
+        nonlocal tries
+        assert clock is not None
+        tries += 1
+        outlet.opened((VIDEO,))
+        await sleep(clock, 12.0)
+        for number in range(100):
+            outlet.packet(packet(number % 10, clock))
+            await sleep(clock, 0.5)
+        return await for_ever()
+
+    async with running(late) as bench:
+        clock = bench.clock
+        await bench.until(lambda: bench.feed.reason is Reason.NO_MEDIA, turn=0.25)
+        await bench.until(lambda: bench.feed.status == "online", turn=0.25)
+        assert tries == 2
 
 
 async def test_a_source_that_never_opens_is_given_up() -> None:
