@@ -187,6 +187,8 @@ class Workers:
         """Role → worker → its last heartbeat, and when it came."""
         self._last_heard: dict[str, float] = {}
         """Also of those that are gone, for `FORGET_SECONDS`."""
+        self._said_goodbye: set[str] = set()
+        """Of these, who gave their leases back."""
         self._deaf_seconds = 0.0
         self._ran_at = self._clock.monotonic()
 
@@ -206,6 +208,11 @@ class Workers:
     def silent_seconds(self, role: WorkerRole, worker: Id) -> float:
         """How long a worker has not been heard; infinite where it never was, or too long ago."""
         return self._now() - self._last_heard.get(f"{role}.{worker}", float("-inf"))
+
+    def missed(self, role: WorkerRole) -> set[Id]:
+        """Workers of a role, alive or not, that were heard in the last `FORGET_SECONDS` and did not say goodbye."""
+        found = self._last_heard.keys() - self._said_goodbye
+        return {worker for known, _, worker in (key.partition(".") for key in found) if known == role}
 
     def late(self, role: WorkerRole) -> list[WorkerLease]:
         """Workers that are alive but have missed a heartbeat."""
@@ -234,17 +241,21 @@ class Workers:
     async def _on_lease(self, message: BusMessage) -> None:
         role, worker = message.subject.split(".")[-2:]
         now = self._now()
+        key = f"{role}.{worker}"
         if not message.data:
             self._heard[role].pop(worker, None)
+            self._said_goodbye.add(key)
         elif (lease := _unpack(message)) is not None and (lease.role, lease.worker) == (role, worker):
             self._heard[role][worker] = (lease, now)
-            self._last_heard[f"{role}.{worker}"] = now
+            self._last_heard[key] = now
+            self._said_goodbye.discard(key)
 
     def _forget(self, now: float) -> None:
         for role, heard in self._heard.items():
             self._heard[role] = {name: each for name, each in heard.items() if now - each[1] <= 2 * EXPIRE_SECONDS}
         for key in [key for key, at in self._last_heard.items() if now - at > FORGET_SECONDS]:
             del self._last_heard[key]
+        self._said_goodbye &= self._last_heard.keys()
 
 
 async def roll_call(bus: Bus, home: Id) -> list[WorkerLease]:

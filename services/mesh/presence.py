@@ -49,6 +49,11 @@ class Presence:
         """Whether the worker's connection is gone."""
         return self._misses.get((lease.worker, lease.incarnation), 0) >= MISSES
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a worker that answered before did not answer the last question."""
+        return any(self._misses.values())
+
     async def run(self) -> None:
         """Asks until it is cancelled."""
         rounds = 0

@@ -75,7 +75,14 @@ async def run(service: Service, settings: RegistrySettings) -> None:
     registries = Presence(bus, workers, "registry", asking=lambda: True, me=me.worker)
     leadership = Leadership(lease, workers, me, gone=registries.gone)
     _leads.set_function(lambda: leadership.leading)
-    presence = Presence(bus, workers, "ingest", asking=lambda: leadership.leading, else_every_seconds=STANDBY_SECONDS)
+    # A machine is lost with all that is on it: who may have to lead in a moment asks for its workers at the same time.
+    presence = Presence(
+        bus,
+        workers,
+        "ingest",
+        asking=lambda: leadership.leading or registries.in_doubt,
+        else_every_seconds=STANDBY_SECONDS,
+    )
     reach = StoreReach(bus, clock)
 
     def telling() -> bool:
@@ -93,6 +100,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         ledgers=ledgers,
         workers=workers,
         presence=presence,
+        registries=registries,
         leading=lambda: leadership.leading,
         settings=settings,
         clock=clock,

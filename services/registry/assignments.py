@@ -13,7 +13,7 @@ from services.contracts.models import Assignment, Camera, Id, ToldAssignment, Wo
 from services.contracts.troubles import Trouble
 from services.mesh.bus import Bus
 from services.mesh.clock import Clock, sleep
-from services.mesh.leases import GIVE_UP_SECONDS, Workers
+from services.mesh.leases import GIVE_UP_SECONDS, RENEW_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.presence import Presence
@@ -45,6 +45,11 @@ COMMON_CAUSE_SECONDS: Final = 10.0
 worker moves, and then they may at least as long."""
 AHEAD_SECONDS: Final = 0.3
 """A takeover that is not written by then is told ahead of that: JetStream may be electing, which takes it 4 to 9 s."""
+VOTERS: Final = 3
+"""From so many registries on most of them decide whether a takeover may be told ahead: they are spread as NATS is."""
+FRESH_SECONDS: Final = GIVE_UP_SECONDS - RENEW_SECONDS
+"""Who was heard within it is there. Of two sides that do not hear each other any more each takes the other's workers
+for gone only after that: the last heartbeats came up to `RENEW_SECONDS` apart."""
 HOMES_SETTLED_SECONDS: Final = 2.0
 """Cameras get homes only after the recorders have been the same for so long: the first to start would get them all."""
 CONCURRENT_WRITES: Final = 32
@@ -70,6 +75,7 @@ class Assigner:
         ledgers: Ledgers,
         workers: Workers,
         presence: Presence,
+        registries: Presence,
         leading: Callable[[], bool],
         settings: RegistrySettings,
         clock: Clock,
@@ -82,6 +88,7 @@ class Assigner:
         self._plan_due = ledgers.plan_due
         self._workers = workers
         self._presence = presence
+        self._registries = registries
         self._leading = leading
         self._settings = settings
         self._clock = clock
@@ -400,31 +407,50 @@ class Assigner:
     def _takeovers(
         self, desired: Mapping[str, Assignment], known: Mapping[str, tuple[Assignment, int]]
     ) -> dict[str, Assignment]:
-        """The cameras of ingest workers that are gone, as far as most of the workers that have cameras are there.
-
-        Two leaders that do not hear each other may both plan: those who hear half of these workers or fewer wait until
-        JetStream takes what they write, which one of them can. Workers without cameras do not count: a leader does not
-        know of those that only the other one hears.
-        """
-        kept = {key: before for key, (before, _) in known.items() if key.startswith("ingest.") and before.workers}
+        """The cameras of ingest workers that are gone."""
         alive = self._ingest.alive
-        readers = {before.workers[0] for before in kept.values()}
-        if 2 * len(readers & alive.keys()) <= len(readers):
-            return {}
         return {
             key: desired[key]
-            for key, before in kept.items()
-            if key in desired and before.workers[0] not in alive and desired[key].workers[0] in alive
+            for key, (before, _) in known.items()
+            if key.startswith("ingest.")
+            and before.workers
+            and before.workers[0] not in alive
+            and key in desired
+            and desired[key].workers[0] in alive
         }
+
+    def _is_on_the_larger_side(self, known: Mapping[str, tuple[Assignment, int]]) -> bool:
+        """Whether more than half of those are there that any leader knows of.
+
+        Two leaders that do not hear each other may both plan: who does not hear most waits until JetStream takes what
+        it writes, which one of them can. Registries are these, where there are `VOTERS` or more: those that were there
+        when the other side was heard last, but for who said goodbye. One that begins to run on either side makes more
+        than half harder to reach there, as long as it is alone.
+
+        Else ingest workers are. Those without cameras do not count: a leader does not know of those that only the other
+        one hears.
+        """
+        voters = self._workers.missed("registry")
+        if len(voters) >= VOTERS:
+            fresh = self._workers.alive("registry", within_seconds=FRESH_SECONDS)
+            there = {lease.worker for lease in fresh if not self._registries.gone(lease)}
+        else:
+            kept = [before for key, (before, _) in known.items() if key.startswith("ingest.") and before.workers]
+            voters = {before.workers[0] for before in kept}
+            fresh = self._workers.alive("ingest", within_seconds=FRESH_SECONDS)
+            there = {lease.worker for lease in fresh} & self._ingest.alive.keys()
+        return 2 * len(voters & there) > len(voters)
 
     async def _tell_ahead(
         self, takeovers: Mapping[str, Assignment], known: Mapping[str, tuple[Assignment, int]]
     ) -> None:
-        """Tells ingest workers of takeovers that take long to be written.
+        """Tells ingest workers of takeovers that take long to be written, as soon as this registry hears most others.
 
         The epoch is the next revision: what is written later has that one or a higher one.
         """
         await sleep(self._clock, AHEAD_SECONDS)
+        while takeovers and not self._is_on_the_larger_side(known):
+            await sleep(self._clock, LOOK_SECONDS)
         if not takeovers or not self._leading():
             return
         revision = max(self._assignments.newest, *(known[key][1] for key in takeovers)) + 1

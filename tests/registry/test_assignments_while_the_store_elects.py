@@ -1,5 +1,5 @@
-"""A machine was cut off and JetStream elects: where most of the workers are there a takeover is told ahead, else when
-it is written, and not before."""
+"""A machine was cut off and JetStream elects: where most of the registries are there a takeover is told ahead, else
+when it is written, and not before. Of less than three registries it goes by the workers."""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from services.contracts import subjects
 from services.contracts.errors import ConflictError, UnavailableError
 from services.contracts.models import Assignment, ToldAssignment, WorkerLease
 from services.mesh.clock import TurnedClock
-from services.registry.assignments import AHEAD_SECONDS, Assigner
+from services.registry.assignments import AHEAD_SECONDS, FRESH_SECONDS, LOOK_SECONDS, Assigner
 from services.registry.ledger import WRITE_SECONDS
 from services.registry.settings import RegistrySettings
 from tests.eventually import eventually
@@ -59,20 +59,46 @@ class Told:
         self.messages.append(ToldAssignment.unpack(data))
 
 
-class Leader:
-    """An assigner that hears some workers of those that were there."""
+class Heard:
+    """Who was heard, and when."""
 
-    def __init__(self, *alive: str) -> None:
+    def __init__(self, clock: TurnedClock, ingest: tuple[str, ...], registries: tuple[str, ...]) -> None:
+        self._clock = clock
+        self.leases = {
+            role: {name: WorkerLease.model_validate({"role": role, "worker": name, "incarnation": 1}) for name in names}
+            for role, names in (("ingest", ingest), ("registry", registries))
+        }
+        self.heard_at = {"ingest": clock.monotonic(), "registry": clock.monotonic()}
+        self.known_registries: set[str] = set()
+
+    def alive(self, role: str, *, within_seconds: float) -> list[WorkerLease]:
+        heard = self._clock.monotonic() - self.heard_at[role] < within_seconds
+        return list(self.leases[role].values()) if heard else []
+
+    def missed(self, role: str) -> set[str]:
+        assert role == "registry"
+        return self.known_registries
+
+
+class Leader:
+    """An assigner that hears some workers and registries of those that were there."""
+
+    def __init__(self, *alive: str, registries: tuple[str, ...] = (), of: int = 0) -> None:
         self.store, self.bus, self.clock = Store(), Told(), TurnedClock()
+        self.workers = Heard(self.clock, alive, registries)
+        self.workers.known_registries = {f"registry-{number + 1}" for number in range(of)}
         around: Any = SimpleNamespace(cameras=None, assignments=self.store, plan_due=asyncio.Event())
         nobody: Any = None
         self.leads = True
+        self.gone: set[str] = set()
+        """Registries whose connections have ended."""
         self.assigner = Assigner(
             bus=cast("Any", self.bus),
             home="city",
             ledgers=around,
-            workers=nobody,
+            workers=cast("Any", self.workers),
             presence=nobody,
+            registries=cast("Any", SimpleNamespace(gone=lambda lease: lease.worker in self.gone)),
             leading=lambda: self.leads,
             settings=RegistrySettings(),
             clock=self.clock,
@@ -82,7 +108,7 @@ class Leader:
         )
 
     async def write(self) -> bool:
-        others = {key: assignment for key, (assignment, _) in OTHERS.items()}
+        others = {key: assignment for key, (assignment, _) in self.store.entries.items()}
         return await self.assigner._write({**others, KEY: AFTER}, dict(self.store.entries))
 
     async def told_ahead(self) -> None:
@@ -125,10 +151,51 @@ async def test_where_most_of_the_workers_are_heard_it_is_told_ahead_under_the_ne
 
 async def test_workers_without_cameras_do_not_make_most_of_them() -> None:
     known = Store().entries
-    assert not Leader("ingest-2", "ingest-4", "ingest-5").assigner._takeovers({KEY: AFTER}, known), (
-        "the other may hear 3"
-    )
-    assert Leader("ingest-2", "ingest-3").assigner._takeovers({KEY: AFTER}, known)
+    few = Leader("ingest-2", "ingest-4", "ingest-5")
+    assert not few.assigner._is_on_the_larger_side(known), "the other may hear 3"
+    assert Leader("ingest-2", "ingest-3").assigner._is_on_the_larger_side(known)
+
+
+async def test_of_two_ingest_workers_the_lost_ones_cameras_are_told_ahead_by_who_hears_most_registries() -> None:
+    leader = Leader("ingest-2", registries=("registry-2", "registry-3"), of=3)
+    del leader.store.entries["ingest.ingest-3-s"]
+    await leader.told_ahead()
+
+
+async def test_who_hears_one_registry_of_three_tells_nothing_ahead_although_it_hears_most_workers() -> None:
+    leader = Leader("ingest-2", "ingest-3", registries=("registry-1",), of=3)
+    writing = asyncio.create_task(leader.write())
+    await asyncio.sleep(0)
+    leader.clock.advance(AHEAD_SECONDS)
+    assert not await writing
+    assert leader.bus.messages == []
+
+
+async def test_who_was_heard_before_the_machine_was_cut_off_does_not_count() -> None:
+    known = Store().entries
+    leader = Leader("ingest-2", "ingest-3", registries=("registry-1", "registry-2"), of=3)
+    assert leader.assigner._is_on_the_larger_side(known)
+    leader.gone = {"registry-2"}
+    assert not leader.assigner._is_on_the_larger_side(known), "its connection has ended"
+    leader.gone = set()
+    leader.clock.advance(FRESH_SECONDS)
+    assert not leader.assigner._is_on_the_larger_side(known), "the other side may have taken our worker for gone"
+
+
+async def test_a_takeover_is_told_ahead_as_soon_as_most_registries_are_heard() -> None:
+    leader = Leader("ingest-2", registries=("registry-2", "registry-3"), of=3)
+    leader.store.patience_seconds = None
+    leader.workers.heard_at["registry"] = float("-inf")
+    writing = asyncio.create_task(leader.write())
+    await asyncio.sleep(0)
+    leader.clock.advance(AHEAD_SECONDS)
+    await asyncio.sleep(0)
+    assert leader.bus.messages == []
+    leader.workers.heard_at["registry"] = leader.clock.monotonic()
+    leader.clock.advance(LOOK_SECONDS)
+    await eventually(lambda: leader.bus.messages == [ToldAssignment(assignment=AFTER, revision=10)])
+    leader.store.elected.set()
+    assert await writing
 
 
 async def test_what_was_told_ahead_is_written_also_where_another_leads_by_then() -> None:

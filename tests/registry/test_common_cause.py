@@ -58,6 +58,7 @@ class Fleet:
             ledgers=around,
             workers=workers,
             presence=presence,
+            registries=presence,
             leading=lambda: True,
             settings=RegistrySettings(),
             clock=self.clock,
