@@ -36,6 +36,9 @@ class WorkerLoad(NamedTuple):
     behind_seconds: float = 0.0
     """How long it takes to read what waits in the cameras' connections: the least that was seen."""
 
+    has_lease: bool = True
+    """False where it lost its lease although the bus is there: it publishes nothing."""
+
     @property
     def loses(self) -> bool:
         """Whether pictures are lost, or come late."""

@@ -2,7 +2,8 @@
 
 In this order: the small streams that viewers have open; cameras that are not recorded; recorded ones; each by priority,
 the lowest first. A step is a tenth of the cameras, so that the load tells whether it was enough before the next one.
-At least a quarter of the cameras is always read: of three times what it carries a worker keeps a third.
+At least a quarter of the cameras is always read: of three times what it carries a worker keeps a third. One that was so
+late that it lost its lease publishes nothing, so it gives up more, until it has its lease again.
 
 | look | what is done |
 |---|---|
@@ -74,6 +75,8 @@ class Shedding:
         self._too_many = float("inf")
         """Cameras that were read at the last relapse."""
         self._behind_seconds = 0.0
+        self._cameras = 0
+        """At the look before."""
 
     def look(self, cameras: Mapping[Id, SheddableCamera], load: WorkerLoad, *, overloaded: bool) -> None:
         """Takes what the worker reads, and its load since the look before."""
@@ -81,15 +84,17 @@ class Shedding:
         self._behind_seconds = load.behind_seconds
         for camera in self.shed.keys() - cameras.keys():
             del self.shed[camera]
-        while self._cameras_shed() > _most(len(cameras)):
+        while len(cameras) < self._cameras and self._cameras_shed() > _most(len(cameras)):
             self._take_back()  # others have moved away
+        self._cameras = len(cameras)
         self._since_step += 1
         self._since_back += 1
         late = self._is_late(load.late_seconds)
         suffers = load.loses or late
         if suffers:
             self._well = 0
-            if overloaded and self._since_step > STEP_LOOKS and (late or not catches_up):
+            waits = catches_up and load.has_lease and not late
+            if overloaded and self._since_step > STEP_LOOKS and not waits:
                 self._give_up(cameras, load)
             return
         self._well += 1
@@ -99,7 +104,8 @@ class Shedding:
             self._too_many = self._too_many if read < self._too_many else float("inf")
         if self.shed and self._well >= self._back_looks:
             self._well = self._since_back = 0
-            room = min(_room(load.cpu, read), self._too_many - read)
+            least = len(cameras) - _most(len(cameras))
+            room = min(max(_room(load.cpu, read), least - read), self._too_many - read)
             self._taken_back = min(len(self.shed), max(1, int(room / 2)))
             for _ in range(self._taken_back):
                 self._take_back()
@@ -131,7 +137,8 @@ class Shedding:
         if subs := [camera for camera in by_rank if cameras[camera].sub_open and camera not in self.shed]:
             self.shed |= dict.fromkeys(subs[:step], "sub")
             return
-        step = min(step, _most(len(cameras)) - self._cameras_shed())
+        most = _most(len(cameras)) if load.has_lease else len(cameras) - 1
+        step = min(step, most - self._cameras_shed())
         for camera in [camera for camera in by_rank if self.shed.get(camera) != "camera"][: max(0, step)]:
             self.shed.pop(camera, None)
             self.shed[camera] = "camera"

@@ -29,6 +29,7 @@ from services.contracts.models import (
 from services.contracts.permissions import Role
 from services.contracts.probe import ProbeQuestion
 from services.contracts.troubles import Trouble
+from services.contracts.workers import OVERLOADED
 from services.ingest.assignments import PREFIX, CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
 from services.ingest.cpu_limit import cpu_limit
@@ -108,6 +109,7 @@ class Worker:
         self._shedding = Shedding()
         self._late_seconds = 0.0
         """The longest since the last look."""
+        self._beat_due = float("inf")
         self._waiting_bytes = float("inf")
         """The least since the last look that waited in the cameras' connections."""
         self._dropped = 0
@@ -115,7 +117,6 @@ class Worker:
         self._changed_cameras: set[Id] = set()
         self._digest = ReportDigest()
         self._something_to_report = asyncio.Event()
-        self._lease: Lease | None = None
         self._departing = Departing(service.bus, service.home, service.clock)
         self._held_until = float("-inf")
         self.publisher = Publisher(service.bus, service.clock, lambda: self._held_until)
@@ -236,7 +237,7 @@ class Worker:
             load=round(self._load, 3),
             draining=self._draining,
             machine=self._service.settings.machine,
-            detail={"cameras": str(len(self.cameras)), "overloaded": self._overload.reason},
+            detail={"cameras": str(len(self.cameras)), OVERLOADED: self._overload.reason},
         )
 
     async def _take_told(self, message: BusMessage) -> None:
@@ -412,8 +413,14 @@ class Worker:
 
     def measured_load(self) -> WorkerLoad:
         """Since the look before."""
-        dropped = self.publisher.dropped_no_bus if self._service.bus.connected else self._dropped
-        return WorkerLoad(self._load, self._late_seconds, dropped - self._dropped, self._behind_seconds())
+        connected, now = self._service.bus.connected, self._service.clock.monotonic()
+        return WorkerLoad(
+            self._load,
+            max(self._late_seconds, now - self._beat_due),
+            (self.publisher.dropped_no_bus if connected else self._dropped) - self._dropped,
+            self._behind_seconds(),
+            has_lease=self.publisher.permitted or not connected,
+        )
 
     def _behind_seconds(self) -> float:
         """Until what waits in the connections is read at the rate of the last seconds; 0 while none is known."""
@@ -454,9 +461,9 @@ class Worker:
         clock = self._service.clock
         while True:
             self._name.beat(ready=not self._service.health.missing())
-            before = clock.monotonic()
+            self._beat_due = clock.monotonic() + BEAT_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
-            self._late_seconds = max(self._late_seconds, clock.monotonic() - before - BEAT_SECONDS)
+            self._late_seconds = max(self._late_seconds, clock.monotonic() - self._beat_due)
             if self._overload.is_near:
                 await asyncio.sleep(0)  # what came meanwhile is read first
                 self._waiting_bytes = min(self._waiting_bytes, self._backlog.waiting_bytes())

@@ -56,6 +56,26 @@ def test_at_least_a_quarter_is_read_however_long_it_lasts() -> None:
         assert count - len(shedding.shed) >= count * KEPT_SHARE
 
 
+def test_a_worker_that_lost_its_lease_by_its_load_gives_up_all_but_one_until_it_is_back() -> None:
+    shedding = Shedding()
+    for _ in range(20):
+        shedding.look(HUNDRED, URGENT._replace(has_lease=False), overloaded=True)
+    assert len(shedding.shed) == 99
+    left: list[int] = []
+    for _ in range(3 * BACK_LOOKS):
+        shedding.look(HUNDRED, FULL, overloaded=False)
+        left.append(100 - len(shedding.shed))
+    assert left == [1] * 4 + [13] * 5 + [19] * 5 + [22]
+
+
+def test_without_a_lease_the_next_step_does_not_wait_for_what_is_read_late() -> None:
+    shedding = Shedding()
+    for behind_seconds in (9.0, 8.0, 7.0, 6.0):
+        load = FULL._replace(behind_seconds=behind_seconds, has_lease=False)
+        shedding.look(HUNDRED, load, overloaded=True)
+    assert len(shedding.shed) == 20
+
+
 def test_at_least_a_quarter_is_read_also_when_those_that_are_read_move_away() -> None:
     shedding = Shedding()
     overloaded(shedding, dict.fromkeys("abcdefghij", PLAIN), 200)
