@@ -29,6 +29,7 @@ from services.cli import pantau
 from services.cli.config import all_sections
 from services.contracts import sessions, subjects
 from services.contracts.events import CONTENT_TYPE, EVENTS, STREAMS, Event, headers
+from services.mesh import agencies as agency_kinds
 from services.mesh.settings import Section
 from services.wall.front.auth import cookies
 from services.wall.front.http import openapi
@@ -42,6 +43,7 @@ KINDS = {
     "camera": "About a camera: its catalogue entry and what is observed of it.",
     "recording": "About a camera's recordings.",
     "incident": "About an incident and the footage held for it.",
+    "worker": "About a worker of the mesh itself. Not exported to partners.",
     "audit": "Who saw, exported or changed what. Not exported to partners.",
 }
 SETTINGS_PROSE = (
@@ -274,6 +276,7 @@ _PARAMETERS = {
     "camera": "The camera's id.",
     "incident": "The incident's id.",
     "recorder": "The recorder's name.",
+    "worker": "The worker's name.",
     "target": "The camera or incident it was about.",
     "action": "What was done, for example `exported`.",
 }
@@ -315,7 +318,7 @@ def _messages() -> tuple[dict[str, typescript.Schema], dict[str, typescript.Sche
 
 
 def _open_events() -> list[tuple[str, list[type[Event]]]]:
-    """Events by kind, without the audit's, which neither the page nor partners get."""
+    """Events by kind, without the audit's, for which the page does not listen."""
     events = sorted(
         (event for event in EVENTS if event.kind != "audit"), key=lambda event: list(KINDS).index(event.kind)
     )
@@ -336,7 +339,7 @@ def page_protocol() -> str:
 def agencies() -> str:
     """docs/guide/agencies.md: its table of subjects anew, the prose around it as it stands."""
     rows: dict[str, list[str]] = {}
-    for event in (event for _, events in _open_events() for event in events):
+    for event in (event for kind, events in _open_events() if kind in agency_kinds.KINDS for event in events):
         subject = subjects.event("<site>", event.kind, "<event>", f"<{event.subject_field}>")
         rows.setdefault(subject, []).append(f"`{event.name}`")
     table = [

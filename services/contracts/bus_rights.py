@@ -141,6 +141,7 @@ def traffic(home: str) -> tuple[Traffic, ...]:
         Traffic("event camera", (s.event("*", "camera", "*", "*"),), _REGISTRY, _NOBODY),
         Traffic("event recording", (s.event("*", "recording", "*", "*"),), _RECORDER, _NOBODY),
         Traffic("event recording promise", (s.event("*", "recording", "promise", "*"),), _REGISTRY, _NOBODY),
+        Traffic("event worker", (s.event("*", "worker", "*", "*"),), _REGISTRY, _NOBODY),
         Traffic("event incident", (s.event("*", "incident", "*", "*"),), _REGISTRY, _NOBODY),
         Traffic("event audit", (s.event("*", "audit", "*", "*"),), _REGISTRY | _FRONT, _NOBODY),
         Traffic("event audit of views", _VIEWS, _RELAY, _NOBODY),

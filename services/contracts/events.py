@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from pydantic import Field
 
 from services.contracts import subjects
-from services.contracts.models import Id, Model, ProfileReport, Reason
+from services.contracts.models import Id, Model, ProfileReport, Reason, WorkerRole
 from services.contracts.permissions import Actor
 from services.contracts.recordings import Lasting
 
@@ -298,6 +298,32 @@ class ArchiveDamaged(RecordingEvent):
     detail: str
 
 
+class WorkerEvent(Event):
+    """Something about a worker of the mesh itself; of the home site."""
+
+    kind: ClassVar[str] = "worker"
+    subject_field: ClassVar[str] = "worker"
+    worker: Id
+    role: WorkerRole
+    machine: str = ""
+    """Where it runs; empty: it does not say."""
+
+
+class WorkerOverloaded(WorkerEvent):
+    """A worker has more to do than it can. Told once, by the registry that leads."""
+
+    name: ClassVar[str] = "overloaded"
+    detail: str
+    """Why, for people."""
+
+
+class WorkerRecovered(WorkerEvent):
+    """An overloaded worker keeps up again."""
+
+    name: ClassVar[str] = "recovered"
+    after_seconds: float
+
+
 class IncidentEvent(Event):
     """Something about an incident."""
 
@@ -405,7 +431,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     CameraRegistered, CameraUpdated, CameraRemoved, CameraOnline, CameraOffline, CameraDegraded, CameraRecovered,
     CameraHealth, SegmentClosed, RecordingGap, RecordingThinned, RecordingExpired, RecordingCoverage,
     RecordingPromise, StorageLow, ArchiveFailed, ArchiveRecovered, ArchiveDamaged,
-    IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, Audit,
+    IncidentOpened, IncidentUpdated, IncidentClosed, IncidentExported, WorkerOverloaded, WorkerRecovered, Audit,
 )  # fmt: skip
 """Every event class."""
 STREAMS: Final = (subjects.EVENTS_STREAM, subjects.AUDIT_STREAM, subjects.HEALTH_STREAM)

@@ -9,6 +9,9 @@ from services.contracts.models import Id, Model, WorkerRole
 MACHINE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 """A machine's name, as a host's may be."""
 
+OVERLOADED: Final = "overloaded"
+"""In the ``detail`` of a worker's lease: why it has more to do than it can; empty where it has not."""
+
 Order = Literal["drain", "retire"]
 OrderedRole = Literal["ingest", "recorder"]
 """Roles that hold cameras."""

@@ -48,6 +48,7 @@ from services.registry.settings import RegistrySettings
 from services.registry.sites import SiteMirrors
 from services.registry.states import StateObserver
 from services.registry.tours import Tours
+from services.registry.worker_loads import WorkerLoads
 
 log = get_logger()
 STANDBY_SECONDS: Final = 1.0
@@ -149,6 +150,8 @@ async def run(service: Service, settings: RegistrySettings) -> None:
         clock=clock,
     )
 
+    loads = WorkerLoads(bus=bus, home=home, workers=workers, outbox=outbox, telling=telling, clock=clock)
+
     tasks = service.tasks
     sending = tasks.create_task(_send_events(bus, settings, outbox), name="outbox")
     followers = [
@@ -223,6 +226,7 @@ async def run(service: Service, settings: RegistrySettings) -> None:
             ("imports", imports),
             ("holds", casebook),
             ("promises", promises),
+            ("worker loads", loads),
             ("sites", sites),
             ("audit stream", audit_stream),
             ("audit digests", audit_digests),

@@ -8,6 +8,7 @@ from services.contracts.events import Audit
 from services.contracts.models import Id, WorkerLease
 from services.contracts.permissions import Actor
 from services.contracts.workers import (
+    OVERLOADED,
     OrderedRole,
     WorkerCondition,
     WorkerOrder,
@@ -115,7 +116,7 @@ class WorkerOrders:
             cameras=cameras,
             capacity=lease.capacity if lease else 0,
             load=lease.load if lease else 0.0,
-            overloaded=lease.detail.get("overloaded", "") if lease else "",
+            overloaded=lease.detail.get(OVERLOADED, "") if lease else "",
         )
 
 

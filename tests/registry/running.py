@@ -130,6 +130,7 @@ class Worker:
         self.bus = bus
         self.draining = False
         self.capacity = 0
+        self.detail: dict[str, str] = {}
         self.incarnation = new_incarnation()
         self._role = role
         self._hangs = hangs
@@ -145,6 +146,7 @@ class Worker:
                 "draining": self.draining,
                 "capacity": self.capacity,
                 "machine": self.machine,
+                "detail": self.detail,
             }
         )
 

@@ -84,7 +84,7 @@ class FeedEvent(NamedTuple):
     sequence: int | None
     """Its number in the stream; None: it is not of a stream."""
     kind: str
-    """camera, recording, incident or audit; `FEED`."""
+    """camera, recording, incident, worker or audit; `FEED`."""
     type: str
     """As in camera.offline."""
     block: bytes

@@ -28,6 +28,8 @@ TYPES: Final = (
     "incident.opened",
     "incident.closed",
     "incident.exported",
+    "worker.overloaded",
+    "worker.recovered",
 )
 """What an operator wants to hear of."""
 _FILTERS: Final = tuple(f"{subjects.ROOT}.*.{event_type}.>" for event_type in TYPES)

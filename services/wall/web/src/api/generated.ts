@@ -1332,4 +1332,5 @@ export const EVENT_TYPES = {
   camera: ["registered", "updated", "removed", "online", "offline", "degraded", "recovered", "health"],
   recording: ["segment_closed", "gap", "thinned", "expired", "coverage", "promise", "storage_low", "archive_failed", "archive_recovered", "archive_damaged"],
   incident: ["opened", "updated", "closed", "exported"],
+  worker: ["overloaded", "recovered"],
 } as const;

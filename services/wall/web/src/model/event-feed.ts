@@ -14,6 +14,7 @@ const LOUDNESS: Readonly<Record<string, Loudness>> = {
   "recording.storage_low": "fault",
   "recording.archive_failed": "warn",
   "recording.archive_damaged": "fault",
+  "worker.overloaded": "warn",
 };
 
 export function loudnessOf(type: string): Loudness {
@@ -25,7 +26,7 @@ export function waits(event: EventView): boolean {
   return event.seen === null && loudnessOf(event.type) !== "quiet";
 }
 
-/** The events about one camera or incident: a camera that comes and goes is one row. */
+/** The events about one camera, incident or worker: a camera that comes and goes is one row. */
 export interface EventGroup {
   /** The newest event. */
   last: EventView;
@@ -37,7 +38,8 @@ export interface EventGroup {
 export function grouped(events: readonly EventView[]): EventGroup[] {
   const groups = new Map<string, EventView[]>();
   for (const event of events) {
-    const key = `${event.type.startsWith("incident.") ? "incident" : "camera"} ${event.subject}`;
+    const kind = event.type.split(".", 1)[0] as string;
+    const key = `${kind === "recording" ? "camera" : kind} ${event.subject}`;
     const found = groups.get(key);
     if (found) found.push(event);
     else groups.set(key, [event]);
@@ -82,7 +84,7 @@ export interface EventMark {
 /** What went wrong with cameras and their recordings, for the timeline. */
 export function eventMarks(events: readonly EventView[]): EventMark[] {
   return events.flatMap(({ subject, at, type }) => {
-    const loudness = loudnessOf(type);
+    const loudness = type.startsWith("worker.") ? "quiet" : loudnessOf(type);
     return loudness === "quiet" ? [] : [{ camera: subject, atMs: Date.parse(at), type, loudness }];
   });
 }
