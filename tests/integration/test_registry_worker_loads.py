@@ -1,4 +1,4 @@
-"""An overload is an event on the bus, once, whoever leads; so is its end."""
+"""An overload is an event on the bus, once, also where another registry leads by then; so is its end."""
 
 from services.contracts.events import WorkerEvent, WorkerOverloaded, WorkerRecovered
 from services.contracts.workers import OVERLOADED
