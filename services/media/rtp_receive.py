@@ -192,8 +192,9 @@ class RtpReceiver:
         return True
 
     def take_back(self, loan: Any) -> None:
-        """Packets were taken elsewhere."""
+        """Packets were taken elsewhere, one behind the other."""
         self.packets += loan.taken_packets
+        self._cycles += (self._expected + loan.taken_packets) // _WRAP * _WRAP
         self._expected = loan.next_number
 
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:

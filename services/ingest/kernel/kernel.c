@@ -23,7 +23,6 @@
 enum {
   PREFIX_BYTES = 4,
   RTP_BYTES = 12,
-  LAST_NUMBER = 0xFF00, /* pictures whose packets' numbers may wrap are Python's */
   SEARCHED_BYTES = 96,
   LINE_BYTES = 20, /* of a PUB line, without the subject */
   HEAD_BYTES = 58 + 5, /* frames._HEAD and _PAYLOAD_HEAD */
@@ -208,9 +207,6 @@ static int scan(const pi_connection *c, picture_t *picture) {
   kind_t inside = OTHER; /* of the NAL unit whose fragments come */
   picture->count = picture->units = picture->payload_bytes = picture->packets = 0;
   picture->slices = picture->sei = picture->sets_at = picture->disposable = 0;
-  if (number >= LAST_NUMBER) {
-    return PI_LOOK;
-  }
   for (;;) {
     if (c->end - at < PREFIX_BYTES + RTP_BYTES + fragment_bytes) {
       /* Whatever else begins here is Python's at once, as is a packet that is whole and too small. */
@@ -228,8 +224,8 @@ static int scan(const pi_connection *c, picture_t *picture) {
     const uint32_t length = read16(packet + 2);
     const uint8_t marked = packet[5] & 0x80;
     if (packet[0] != '$' || packet[1] != c->channel || packet[4] != 0x80 || (packet[5] & 0x7F) != c->payload_type ||
-        read16(packet + 6) != number || read32(packet + 12) != c->ssrc || length <= RTP_BYTES + fragment_bytes ||
-        (picture->packets && read32(packet + 8) != picture->stamp) || number == 0xFFFF) {
+        read16(packet + 6) != (uint16_t)number || read32(packet + 12) != c->ssrc || length <= RTP_BYTES + fragment_bytes ||
+        (picture->packets && read32(packet + 8) != picture->stamp)) {
       return PI_LOOK;
     }
     if (c->end - at - PREFIX_BYTES < length) {

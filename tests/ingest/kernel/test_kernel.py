@@ -19,7 +19,7 @@ from services.mesh.c_library import LibraryError
 from services.mesh.clock import ManualClock
 from tests.ingest.kernel.built import kernel
 from tests.ingest.kernel.built import library as built_library
-from tests.ingest.kernel.twins import START_US, Camera, Side, play
+from tests.ingest.kernel.twins import START_US, Camera, Side, compare, play
 from tests.wall.relay.kernel.built import SANITIZERS, needs_compiler, sanitizer_runtime
 
 pytestmark = needs_compiler
@@ -41,6 +41,25 @@ def test_usual_pictures_and_keyframes_are_the_kernel_s(seed: int) -> None:
     assert short.engine.engine.pictures > len(plain.messages) // 2
     keyframes = sum(decode(message).keyframe for message in plain.messages)
     assert short.keyframes >= keyframes // 3  # the first pictures, and those with a recovery point, are Python's
+
+
+def test_pictures_over_whose_packets_the_numbers_wrap_are_the_kernel_s_as_others_are() -> None:
+    taken = []
+    for first in (100, 65_300):
+        clock = ManualClock(START_US)
+        plain, short = Side("h264", clock), Side("h264", clock, kernel())
+        camera = Camera(random.Random(8), "h264", faults=0.0)
+        camera.number = first
+        for _ in range(60):
+            clock.advance(0.04)
+            data = camera.picture(40_000)
+            plain.feed(data)
+            short.feed(data)
+        compare(plain, short)
+        assert short.engine is not None
+        taken.append(short.engine.engine.pictures)
+    assert plain.track.receiver.highest_sequence > 0x10000
+    assert taken[1] == taken[0] > 0
 
 
 @given(st.binary(max_size=400), st.integers(0, 400), st.binary(max_size=40))

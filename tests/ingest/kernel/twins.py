@@ -157,6 +157,7 @@ class Side:
         capture, retimer, wall = pipeline._capture, pipeline._retimer, pipeline._retimer._wall
         return {
             "receiver": (receiver.packets, receiver._expected, receiver.lost, receiver.duplicates, receiver.malformed),
+            "wraps": receiver.highest_sequence,
             "time": vars(self.track._time),
             "gop": pipeline.gop.snapshot(),
             "meter": (pipeline.meter.frames, list(pipeline.meter._samples), pipeline.meter._bytes),
@@ -259,7 +260,7 @@ class Camera:
         """``faults``: how often anything is not usual; None: by chance."""
         self.codec = codec
         self._chance = chance
-        self._number = chance.choice((0, 17, 40_000, 65_200))
+        self.number = chance.choice((0, 17, 40_000, 65_200))
         self._stamp = chance.randrange(1 << 32)
         self._since_us = 0
         self._drift = chance.choice((1.0, 1.0, 1.0, 1.1, 0.9))
@@ -371,7 +372,7 @@ class Camera:
 
     def _packet(self, payload: bytes, *, marked: bool) -> bytes:
         chance = self._chance
-        number, self._number = self._number, self._number + 1 & 0xFFFF
+        number, self.number = self.number, self.number + 1 & 0xFFFF
         first, tail = 0x80, b""
         if chance.random() < 0.002 * self._faults:
             first, tail = 0xA0, b"\0\0\3"  # padding
