@@ -11,7 +11,7 @@ from typing import Final
 from cffi import FFI
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-HEADERS: Final = (ROOT / "services/wall/relay/kernel/kernel.h",)
+HEADERS: Final = (ROOT / "services/wall/relay/kernel/kernel.h", ROOT / "services/ingest/kernel/kernel.h")
 _HEAD: Final = '''"""What cffi makes of ``kernel.h``. Written by ``python -m tools.declared``: change the header."""
 # ruff: noqa
 # mypy: ignore-errors

@@ -1,17 +1,15 @@
-"""Loads the receive kernel, and declares the structs that Python and C share, from ``kernel.h``."""
+"""Loads the receive kernel; the structs that Python and C share are declared from ``kernel.h`` (`tools.declared`)."""
 
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from cffi import FFI
-
+from services.ingest.kernel import declared
 from services.ingest.kernel.build import LIBRARY
 from services.mesh.c_library import LibraryError, load
 
-ffi: Final[Any] = FFI()  # typeshed knows no fields of structs
-ffi.cdef(Path(__file__).with_name("kernel.h").read_text(encoding="utf-8"))
+ffi: Final[Any] = declared.ffi  # typeshed knows no fields of structs
 
 LIMITS: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pi_limit").relements.items()}
 STATUSES: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pi_status").relements.items()}
