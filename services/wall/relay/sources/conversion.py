@@ -164,6 +164,9 @@ class Conversion:
 
     def _answer_want(self, _profile: str) -> tuple[WantReply, tuple[bytes, ...]]:
         self._wanted_at = self._clock.monotonic()
+        source = self._source
+        if not source.live and source.reason is not Reason.STARTING:
+            return WantReply(status="failed", reason=source.reason, detail=source.detail), ()
         frames = tuple(self._gop)
         return WantReply(status="live" if frames else "opening", reason=Reason.STARTING, frames=len(frames)), frames
 

@@ -24,7 +24,9 @@ from services.wall.relay.sources.gop import FrameVerdict, GopBuffer
 log = get_logger()
 
 STALE_SECONDS: Final = 3.0
-"""Without a frame for so long the feed counts as waiting."""
+"""Without a frame for so long the feed counts as waiting, unless it is slow and ingest says that it has no other."""
+SLOW_PER_SECOND: Final = 1.0
+"""A feed of so few frames is slow. How long it may pause, ingest knows (`services.ingest.pace`)."""
 RETRY_SECONDS: Final = 1.0
 GOP_PENDING_BYTES: Final = 32 * 1024 * 1024
 
@@ -97,6 +99,8 @@ class ProfileFeed:
         """Whose frames do not go by way of their sinks."""
         self.asked = asyncio.Event()
         """Set when it is known what comes: frames, or why there are none."""
+        self._slow = True
+        """Whether it has `SLOW_PER_SECOND` at most, as far as frames have come."""
         self.live = False
         self.reason = Reason.STARTING
         self.detail = ""
@@ -195,6 +199,8 @@ class ProfileFeed:
                 self._say(False, Reason.STARTING, status.detail)
             elif self.gop.still is not None or self._now() - self._held_at < STALE_SECONDS:
                 self._say(False, Reason.NO_KEYFRAME, "the pictures since the last keyframe are too many to be kept")
+            elif self._slow and frames and self.gop.has(frames[-1]):
+                self._say(True, Reason.NONE, "")
             else:
                 self._say(False, Reason.STALLED, status.detail)
         self.asked.set()
@@ -315,6 +321,8 @@ class ProfileFeed:
         if elapsed >= 1.0:
             _frames_in.inc(self._frames)
             _frames_lost.inc(self.gop.lost - self._lost)
+            if self._frames:
+                self._slow = self._frames <= SLOW_PER_SECOND * elapsed
             self._frames, self._lost = 0, self.gop.lost
             rate = 8 * self._bytes / elapsed
             self.bitrate_bps = rate if not self.bitrate_bps else self.bitrate_bps + (rate - self.bitrate_bps) / 4

@@ -55,6 +55,10 @@ class GopBuffer:
         """Whether frames flow without a hole."""
         return self._held is None
 
+    def has(self, frame: Frame) -> bool:
+        """Whether the frame, or a later one, has been passed on, and nothing is missing."""
+        return self.whole and self._last is not None and frame.unit.order <= self._last
+
     def accept_frame(self, frame: Frame) -> FrameVerdict:
         """Takes a frame from the bus."""
         order, last = frame.unit.order, self._last
