@@ -50,6 +50,10 @@ class _Reader(Protocol):
     in_order: bool
     """Whether the parameter sets promise that pictures are shown as they are decoded."""
 
+    @property
+    def knows_sets(self) -> bool:
+        """Whether it can read any picture."""
+
     def read_sets(self, units: list[bytes]) -> None:
         """A keyframe's NAL units."""
 
@@ -72,6 +76,12 @@ class OutputOrder:
         """The whole count of the picture that the next one is relative to."""
         self._top = 0
         """The largest count so far."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every picture up to the next keyframe is in order: their slices need not be read."""
+        reader = self._reader
+        return reader is None or reader.in_order or not reader.knows_sets
 
     def place(self, codec: str, payload: bytes, *, keyframe: bool) -> Placement:
         """Places the next access unit, of FFmpeg's ``codec``. What cannot be read counts as in order."""
@@ -129,6 +139,10 @@ class _Avc:
         self._by_pps: dict[int, h264.Sps] = {}
         self._common = True
 
+    @property
+    def knows_sets(self) -> bool:
+        return bool(self._by_pps)
+
     def read_sets(self, units: list[bytes]) -> None:
         sets = [unit for unit in units if h264.is_parameter_set(unit)]
         if sets == self._sets:
@@ -162,6 +176,10 @@ class _Hevc:
         self._sets: list[bytes] = []
         self._by_pps: dict[int, tuple[h265.Sps, h265.Pps]] = {}
         self._common = True
+
+    @property
+    def knows_sets(self) -> bool:
+        return bool(self._by_pps)
 
     def read_sets(self, units: list[bytes]) -> None:
         sets = [unit for unit in units if h265.is_parameter_set(unit)]

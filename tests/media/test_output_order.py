@@ -131,3 +131,23 @@ def test_any_bytes_are_placed_without_error(codec: str, payload: bytes, keyframe
     # passes if nothing raises
     order.place(codec, payload, keyframe=keyframe)
     order.place(codec, len(payload).to_bytes(4, "big") + payload, keyframe=keyframe)
+
+
+@pytest.mark.parametrize(("b_frames", "settled"), [(0, True), (2, False)])
+def test_pictures_need_not_be_looked_at_where_their_order_is_promised(b_frames: int, settled: bool) -> None:
+    stream, order = avc(b_frames), OutputOrder()
+    for packet, payload in zip(stream.packets, payloads(stream, AVC), strict=True):
+        placement = order.place(AVC, payload, keyframe=packet.keyframe)
+        assert order.is_settled is settled
+        assert placement is Placement.IN_ORDER or not settled
+
+
+def test_pictures_without_parameter_sets_are_in_order_until_these_come() -> None:
+    stream, order = avc(2), OutputOrder()
+    first, *others = payloads(stream, AVC)
+    bare = nal.join_length_prefixed([u for u in nal.split_length_prefixed(first) if not h264.is_parameter_set(u)])
+    order.place(AVC, bare, keyframe=True)
+    assert order.is_settled
+    assert {order.place(AVC, payload, keyframe=False) for payload in others[:10]} == {Placement.IN_ORDER}
+    order.place(AVC, first, keyframe=True)
+    assert not order.is_settled

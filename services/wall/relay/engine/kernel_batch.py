@@ -111,15 +111,28 @@ class KernelBatch:
             )  # fmt: skip
             if count:
                 others += [begin + left[n] for n in range(count)]
-        self._count()
+        self.count()
         return others
+
+    @property
+    def take(self) -> Any:
+        """``pk_take``."""
+        return self._lib.pk_take
+
+    def calls(self, array: StreamArray) -> list[tuple[int, dict[str, Any]]]:
+        """What a ``pk_call`` says of the socket and the streams, behind the first stream's place, for each call that
+        ``array`` takes. It is good for as long as both are."""
+        if self._memory is None:
+            self._make_room()
+        return [(begin, {"out": self._out, "streams": them, "n": len(them)}) for begin, them in array._pieces]
 
     def flush(self) -> None:
         """Sends all that waits. What finds the socket's buffer full is dropped: receivers ask for it again."""
         self._lib.pk_flush(self._out)
-        self._count()
+        self.count()
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Counts what the socket has refused."""
         out = self._out
         counted = out.full, out.failed
         if counted != self._counted:

@@ -2,7 +2,7 @@
 
    What it does is specified by the Python beside it, which does the same where this was not built: services/media/
    packetize.py and engine/template.py (pk_lay_out), sending/timeline.py, pacer.py, history.py (pk_send), engine/srtp.py
-   and send_batch.py (pk_put). One thread alone may call it: libsrtp's contexts have no locks. */
+   and send_batch.py (pk_put), contracts/frames.py and sources/gop.py (pk_take). One thread alone may call it: libsrtp's contexts have no locks. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -449,6 +449,56 @@ EXPORT int pk_send(pk_out *out, const pk_frame *frame, pk_stream **streams, int 
   return others;
 }
 
+/* Taking. */
+
+#define MESSAGE_HEAD_BYTES 63
+#define TAKEN_SERIALS 0x80000000u
+
+static uint64_t read64(const uint8_t *at) { return (uint64_t)read32(at) << 32 | read32(at + 4); }
+
+static int is_time(int64_t time) { return time > -((int64_t)1 << PK_TIME_BITS) && time < (int64_t)1 << PK_TIME_BITS; }
+
+static int same_shape(const pk_call *a, const pk_call *b) { return a->room == b->room && a->tag == b->tag; }
+
+EXPORT int pk_take(pk_feed *f, const uint8_t *m, uint32_t bytes, double now) {
+  /* services/contracts/frames.py, without extradata; keyframe, discontinuity and damaged are Python's. */
+  if (!f->lent || bytes < MESSAGE_HEAD_BYTES || m[0] != 0x9C || m[2] != 1 || (m[4] & 11) != 0 || m[6] != f->codec ||
+      read32(m + 8) != f->epoch || read64(m + 13) != f->sequence + 1 || m[54] > 1 || m[56] != 0 || m[57] != 0 ||
+      m[58] != 0xC6 || read32(m + 59) != bytes - MESSAGE_HEAD_BYTES) {
+    return PK_NOT_TAKEN;
+  }
+  int64_t pts = (int64_t)read64(m + 22), dts = (int64_t)read64(m + 31);
+  const uint8_t *unit = m + MESSAGE_HEAD_BYTES;
+  uint32_t size = bytes - MESSAGE_HEAD_BYTES;
+  if (!is_time(pts) || !is_time(dts) || size + (uint64_t)PK_FRAME_BYTES > f->room_bytes) {
+    return PK_NOT_TAKEN;
+  }
+  for (uint32_t n = 0; n < f->calls_count; n++) {
+    const pk_call *call = &f->calls[n];
+    if (n > 0 && same_shape(call, call - 1)) {
+      continue;
+    }
+    int64_t needed = pk_measure(f->h265, unit, size, call->room, call->tag);
+    if (needed < 0 || needed > PK_WORK_BYTES) {
+      return PK_NOT_TAKEN;
+    }
+  }
+  pk_frame *frame = (pk_frame *)f->work;
+  uint32_t serial = TAKEN_SERIALS | (*f->serials)++, sent24 = (uint32_t)(int64_t)(now * 262144) & 0xFFFFFF, others = 0;
+  for (uint32_t n = 0; n < f->calls_count; n++) {
+    pk_call *call = &f->calls[n];
+    if (n == 0 || !same_shape(call, call - 1)) {
+      pk_lay_out(f->h265, unit, size, call->room, call->tag, serial, frame);
+    }
+    call->others = (uint32_t)pk_send(call->out, frame, call->streams, (int)call->n, now, dts, pts - dts, sent24, 0,
+                                     call->left);
+    others += call->others;
+  }
+  f->sequence++;
+  f->room_bytes -= size + (uint64_t)PK_FRAME_BYTES;
+  return others ? PK_TAKEN_LOOK : PK_TAKEN;
+}
+
 /* What Python compares when it loads this. */
 
 #define SIZE(type) sizeof(type)
@@ -472,6 +522,11 @@ EXPORT int pk_facts(uint32_t *facts, int room) {
       AT(pk_stream, ext_bytes), AT(pk_stream, ext),
       SIZE(pk_out), AT(pk_out, protect), AT(pk_out, batch), AT(pk_out, fd), AT(pk_out, offload), AT(pk_out, waiting),
       AT(pk_out, full), AT(pk_out, failed),
+      SIZE(pk_call), AT(pk_call, out), AT(pk_call, streams), AT(pk_call, n), AT(pk_call, others), AT(pk_call, room),
+      AT(pk_call, tag), AT(pk_call, left),
+      SIZE(pk_feed), AT(pk_feed, calls), AT(pk_feed, work), AT(pk_feed, serials), AT(pk_feed, calls_count),
+      AT(pk_feed, lent), AT(pk_feed, codec), AT(pk_feed, h265), AT(pk_feed, epoch), AT(pk_feed, sequence),
+      AT(pk_feed, room_bytes),
   };
   int count = (int)(sizeof all / sizeof all[0]);
   for (int n = 0; n < count && n < room; n++) {

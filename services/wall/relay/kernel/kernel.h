@@ -14,7 +14,10 @@ typedef enum {
   PK_CALL_STREAMS = 64,     /* so many are sent to in one pk_send */
   PK_KEEP_SECONDS = 2,      /* history younger than this is not overwritten */
   PK_PAST_RUNS = 4096,      /* but for a history of this size */
-  PK_JUMP_BITS = 40         /* a source's clock that jumps further begins anew */
+  PK_JUMP_BITS = 40,        /* a source's clock that jumps further begins anew */
+  PK_TIME_BITS = 60,        /* no source counts further */
+  PK_WORK_BYTES = 1048576,  /* for the packets of a frame that is sent and not kept */
+  PK_FRAME_BYTES = 1024     /* about what a frame takes beside its payload */
 } pk_limit;
 
 typedef enum {
@@ -23,6 +26,12 @@ typedef enum {
   PK_SLOW, /* nothing was changed or sent: Python decides */
   PK_DEAD  /* libsrtp refused a packet: the peer is sent nothing more */
 } pk_status;
+
+typedef enum {
+  PK_NOT_TAKEN, /* nothing was changed or sent: it is Python's */
+  PK_TAKEN,     /* sent to all */
+  PK_TAKEN_LOOK /* the same, but to those that each call's `left` tells, whose status says more */
+} pk_taking;
 
 typedef struct {
   uint32_t at, bytes, cost; /* where its packets begin in the image */
@@ -80,6 +89,28 @@ typedef struct {
   uint32_t full, failed; /* sends that were given up; they only grow */
 } pk_out;
 
+/* Viewers of a feed that one pk_send serves: they share a socket and the shape of their packets. */
+typedef struct {
+  pk_out *out;
+  pk_stream **streams;
+  uint32_t n, others; /* others: of the last frame, how many were not simply sent; left: their places */
+  uint8_t room, tag;
+  uint16_t left[64];
+} pk_call;
+
+/* A feed all of whose viewers C sends to, and what its next frame has to follow. */
+typedef struct {
+  pk_call *calls;
+  uint64_t *work;    /* PK_WORK_BYTES */
+  uint32_t *serials; /* of the frames that were taken, by all feeds */
+  uint32_t calls_count;
+  uint8_t lent; /* the rest is true */
+  uint8_t codec, h265;
+  uint32_t epoch;
+  uint64_t sequence;   /* of the frame before */
+  uint64_t room_bytes; /* for so much more the GOP is kept */
+} pk_feed;
+
 /* Fills in sizes, offsets and limits, in the order of this file; returns how many there are. */
 int pk_facts(uint32_t *facts, int room);
 
@@ -95,6 +126,10 @@ void pk_lay_out(int h265, const uint8_t *unit, uint32_t bytes, uint32_t room, ui
 /* Sends a live frame to n streams at once; returns how many were not simply sent, and in left their places. */
 int pk_send(pk_out *out, const pk_frame *frame, pk_stream **streams, int n, double now, int64_t dts, int64_t shift,
             uint32_t sent24, int keyframe, uint16_t *left);
+
+/* Takes a frame's message, as it comes from the bus, where it is usual: it follows the one before, begins nothing, and
+   nothing of it is damaged. Returns a pk_taking. */
+int pk_take(pk_feed *feed, const uint8_t *message, uint32_t bytes, double now);
 
 /* Numbers, protects and queues one run; pk_flush sends it. */
 int pk_put(pk_out *out, const pk_frame *frame, int run, pk_stream *stream, double now, uint32_t stamp, uint32_t sent24,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.mesh.c_library import LibraryError, load
-from services.wall.relay.kernel.structs import LIMITS, STRUCTS, ffi
+from services.wall.relay.kernel.structs import LIMITS, STRUCTS, TAKEN_SERIALS, ffi
 
 LIBRARY: Final = Path(__file__).with_name("kernel.native.so")
 """With a dot in its stem: Python would take ``kernel.so`` for a module of its own (``pkgutil.walk_packages``)."""
@@ -23,7 +23,7 @@ _serials: Final = itertools.count(1)
 
 def next_serial() -> int:
     """A number for a layout that no other had lately."""
-    return next(_serials) & 0xFFFFFFFF
+    return next(_serials) % TAKEN_SERIALS
 
 
 class KernelLayout:

@@ -1,7 +1,8 @@
 """The structs that Python and C share, as cffi declares them from ``kernel.h`` (`tools.declared`).
 
 They hold what is to be sent next, whether the library was built or not: the one truth for C and for Python. A struct
-lives as long as what `new_peer` or `new_stream` returned is held, and C keeps no pointer from one call to the next.
+lives as long as what `new_peer` or `new_stream` returned is held. C keeps no pointer to them from one call to the next,
+but those in a ``pk_feed``, which are used while it is lent (`services.wall.relay.engine.kernel_feed`).
 """
 
 from typing import Any, Final
@@ -16,9 +17,14 @@ SENT: Final = STATUSES["PK_SENT"]
 LOOK: Final = STATUSES["PK_LOOK"]
 SLOW: Final = STATUSES["PK_SLOW"]
 DEAD: Final = STATUSES["PK_DEAD"]
+_TAKING: Final[dict[str, int]] = {name: int(value) for name, value in ffi.typeof("pk_taking").relements.items()}
+NOT_TAKEN: Final = _TAKING["PK_NOT_TAKEN"]
+TAKEN_LOOK: Final = _TAKING["PK_TAKEN_LOOK"]
 FIRST_PAST_RUNS: Final = 128
 """Runs that a stream remembers at first: those of a main in two seconds."""
-STRUCTS: Final = ("pk_run", "pk_frame", "pk_peer", "pk_past", "pk_stream", "pk_out")
+STRUCTS: Final = ("pk_run", "pk_frame", "pk_peer", "pk_past", "pk_stream", "pk_out", "pk_call", "pk_feed")
+TAKEN_SERIALS: Final = 1 << 31
+"""The serial numbers of frames that C took from the bus are from here on, those of layouts below."""
 
 Peer = Any
 """A ``pk_peer``. cffi's objects have no types of their own."""

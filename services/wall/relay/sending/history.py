@@ -4,9 +4,11 @@ from bisect import bisect_right
 from collections import deque
 from typing import Final, NamedTuple
 
+from services.contracts.frames import decode
 from services.media.rtp import sequence_delta
 from services.wall.relay.engine.template import PacketLayout, RtpRun
-from services.wall.relay.kernel.structs import FIRST_PAST_RUNS, LIMITS, Stream, new_past
+from services.wall.relay.kernel.structs import FIRST_PAST_RUNS, LIMITS, TAKEN_SERIALS, Stream, ffi, new_past
+from services.wall.relay.sending.frame import lay_out_by_python
 
 KEEP_SECONDS: Final = float(LIMITS["PK_KEEP_SECONDS"])
 """A retransmission later than this is too late for any picture."""
@@ -19,9 +21,12 @@ MAX_RUNS: Final = LIMITS["PK_PAST_RUNS"]
 
 
 class SentLayouts:
-    """The layouts that were sent in the last `KEEP_SECONDS`, by serial number, shared by all histories of a relay."""
+    """The layouts that were sent in the last `KEEP_SECONDS`, by serial number, shared by all histories of a relay.
 
-    __slots__ = ("_by_serial", "_held", "_now", "_order")
+    Of frames that C took from the bus the messages are kept, and laid out when they are asked for.
+    """
+
+    __slots__ = ("_by_serial", "_held", "_now", "_order", "_taken", "serials")
 
     def __init__(self) -> None:
         self._by_serial: dict[int, PacketLayout] = {}
@@ -30,6 +35,9 @@ class SentLayouts:
         """Those whose packets have not been let go of."""
         self._now = 0.0
         """When something was sent last."""
+        self._taken: deque[tuple[float, bytes]] = deque()
+        self.serials = ffi.new("uint32_t *")
+        """How many frames C has taken; it numbers them, and each is added here at once."""
 
     def __len__(self) -> int:
         return len(self._by_serial)
@@ -44,9 +52,18 @@ class SentLayouts:
             self._by_serial[layout.serial] = layout
             self._order.append((now, layout))
 
+    def add_taken(self, message: bytes, now: float) -> None:
+        """C has taken a frame, and sent it."""
+        taken, self._now = self._taken, now
+        taken.append((now, message))
+        if taken[0][0] < now - KEEP_SECONDS:
+            taken.popleft()
+
     def forget(self, now: float) -> None:
         """Lets go of those that nobody was sent any more."""
         order, horizon = self._order, now - KEEP_SECONDS
+        while self._taken and self._taken[0][0] < horizon:
+            self._taken.popleft()
         while order and order[0][0] < horizon:
             _, layout = order.popleft()
             if layout.sent_at < horizon:
@@ -69,8 +86,17 @@ class SentLayouts:
     def find(self, serial: int) -> PacketLayout | None:
         """The layout of that number; None when it is forgotten."""
         layout = self._by_serial.get(serial)
-        if layout is not None and not layout.held:
-            self._hold(layout)
+        if layout is not None:
+            if not layout.held:
+                self._hold(layout)
+            return layout
+        back = (self.serials[0] - 1 - serial) % TAKEN_SERIALS
+        if serial < TAKEN_SERIALS or back >= len(self._taken):
+            return None
+        unit = decode(self._taken[-1 - back][1])
+        layout = lay_out_by_python(unit.codec, unit.payload, (0, 0))  # payloads and runs are the same in any shape
+        layout.serial = serial
+        self.keep(layout, self._now)
         return layout
 
 

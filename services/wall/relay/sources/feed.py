@@ -17,6 +17,7 @@ from services.mesh.clock import Clock, sleep, timeout
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter
 from services.mesh.want import RENEW_SECONDS, ask_want, renew_want
+from services.wall.relay.kernel.structs import TAKEN_LOOK
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sending.steady import SteadyViewers
 from services.wall.relay.sources.gop import FrameVerdict, GopBuffer
@@ -224,6 +225,20 @@ class ProfileFeed:
     def _on_media(self, message: bytes) -> None:
         self._frames += 1
         self._bytes += len(message)
+        now = self._now()
+        if taken := self.steady.take(message, now):
+            self._last_frame_at = now
+            self.gop.add_taken(message)
+            if taken == TAKEN_LOOK:
+                frame = Frame(decode(message))
+                for sink in self.steady.look_at_taken(frame, now):
+                    sink.feed_frame(self, frame)
+            return
+        self.steady.end_loan()
+        self._take(message)
+
+    def _take(self, message: bytes) -> None:
+        """Takes a message that C has left; lends it what may follow."""
         frame = self._frame(message)
         if frame is None:
             return
@@ -234,6 +249,8 @@ class ProfileFeed:
             others = self.steady.others(self.sinks)
             for sink in (*self.steady.send_frame(frame, self._now()), *others):
                 sink.feed_frame(self, frame)
+            if self.live and self._may_be_taken:
+                self.steady.lend(self.sinks, frame, self.gop.room_bytes)
         elif verdict is FrameVerdict.RESTART:
             if frame.unit.discontinuity and self._sets != self._ordered_sets:
                 self.reordered = False
@@ -245,6 +262,11 @@ class ProfileFeed:
             self._held_at = self._now()
             if verdict is FrameVerdict.HOLE:
                 self._refill.set()
+
+    @property
+    def _may_be_taken(self) -> bool:
+        """Whether C may take the next frame, if that is usual: it does not look where a picture is shown."""
+        return self.profile in CONVERTED or self._video is None or self._order.is_settled
 
     def _on_gop(self, frames: list[Frame]) -> bool:
         """Takes ingest's copy of the GOP; whether all is whole then."""
@@ -298,6 +320,7 @@ class ProfileFeed:
     def _say(self, live: bool, reason: Reason, detail: str) -> None:
         if (live, reason, detail) == (self.live, self.reason, self.detail):
             return
+        self.steady.end_loan()
         self.live, self.reason, self.detail = live, reason, detail
         for sink in tuple(self.sinks):
             sink.feed_status(self)

@@ -9,6 +9,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Final
 
+from services.contracts.frames import decode, order_of
 from services.wall.relay.sending.frame import Frame
 
 MAX_BYTES: Final = 24 * 1024 * 1024
@@ -34,11 +35,12 @@ class FrameVerdict(Enum):
 class GopBuffer:
     """Is given frames in the order of their arrival, and keeps the newest GOP."""
 
-    __slots__ = ("_bytes", "_held", "_held_bytes", "_last", "_overflown", "frames", "lost", "still")
+    __slots__ = ("_bytes", "_frames", "_held", "_held_bytes", "_last", "_overflown", "_taken", "lost", "still")
 
     def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        """The newest GOP, keyframe first; empty while there is none that is whole."""
+        self._frames: list[Frame] = []
+        self._taken: list[bytes] = []
+        """The messages of frames behind these, which nobody has asked for (`add_taken`)."""
         self.still: Frame | None = None
         """The newest keyframe, where what follows it is not kept: a picture of some time ago."""
         self.lost = 0
@@ -51,6 +53,27 @@ class GopBuffer:
         self._overflown = False
 
     @property
+    def frames(self) -> list[Frame]:
+        """The newest GOP, keyframe first; empty while there is none that is whole."""
+        self._fetch()
+        return self._frames
+
+    def _fetch(self) -> None:
+        taken, self._taken = self._taken, []
+        for message in taken:
+            self._append(Frame(decode(message)))
+
+    @property
+    def room_bytes(self) -> int:
+        """For so much more the GOP is kept, payloads and `FRAME_BYTES` each."""
+        self._fetch()
+        return 0 if self._overflown else MAX_BYTES - self._bytes
+
+    def add_taken(self, message: bytes) -> None:
+        """Takes a frame that follows, and for which there is room."""
+        self._taken.append(message)
+
+    @property
     def whole(self) -> bool:
         """Whether frames flow without a hole."""
         return self._held is None
@@ -61,6 +84,8 @@ class GopBuffer:
 
     def accept_frame(self, frame: Frame) -> FrameVerdict:
         """Takes a frame from the bus."""
+        if self._taken:
+            self._last = order_of(self._taken[-1])
         order, last = frame.unit.order, self._last
         newest = self._held[-1].unit.order if self._held else last
         if newest is not None and order <= newest:
@@ -77,6 +102,7 @@ class GopBuffer:
             self._hold(frame)
             return FrameVerdict.HELD
         assert last is not None
+        self._fetch()
         if anew or not next_one:
             self._held, self._held_bytes = [], 0
             self._hold(frame)
@@ -113,7 +139,7 @@ class GopBuffer:
 
     def _begin(self, frames: list[Frame]) -> None:
         self._held = self.still = None
-        self.frames = []
+        self._frames, self._taken = [], []
         self._bytes = 0
         self._overflown = False
         for frame in frames:
@@ -126,10 +152,10 @@ class GopBuffer:
         self._bytes += frame.size_bytes + FRAME_BYTES
         if self._bytes > MAX_BYTES:
             self._overflown = True
-            self.still = self.frames[0] if self.frames else frame
-            self.frames = []
+            self.still = self._frames[0] if self._frames else frame
+            self._frames = []
             return
-        self.frames.append(frame)
+        self._frames.append(frame)
 
     def _hold(self, frame: Frame) -> None:
         assert self._held is not None

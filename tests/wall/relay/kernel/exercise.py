@@ -11,13 +11,14 @@ import random
 import sys
 from pathlib import Path
 
-from services.contracts.frames import Codec
+from services.contracts.frames import Codec, encode
 from services.media.nal import BitstreamError, check_length_prefixed
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.engine.template import PacketLayout
 from services.wall.relay.kernel.library import SendKernel
 from services.wall.relay.sending.frame import lay_out_by_python
 from services.wall.relay.sending.timeline import MAX_JUMP_TICKS
+from tests.wall.relay.kernel.lent import Lent, is_usual
 from tests.wall.relay.kernel.twins import Step, access_unit, described, play, twins
 
 SIZES = (0, 1, 2, 3, 20, 500, 1189, 1190, 1191, 1192, 1193, 1194, 2380, 2384, 5000, 30_000, 70_000)
@@ -74,6 +75,23 @@ async def send_once(kernel: SendKernel, chance: random.Random) -> None:
         assert mine.state() == theirs.state()
 
 
+async def take_once(kernel: SendKernel, chance: random.Random) -> None:
+    """Messages as they come from the bus, usual and not."""
+    codec = chance.choice((Codec.H264, Codec.HEVC))
+    with twins(kernel, offload=not probe_offload()) as (twin, _):
+        lent = Lent(twin, codec)
+        for _ in range(20):
+            unit = lent.next_unit()
+            if chance.random() < 0.5:
+                unit = unit._replace(payload=random_payload(chance))
+            message = bytearray(encode(unit))
+            if chance.random() < 0.3:
+                message[chance.randrange(min(len(message), 70))] = chance.randrange(256)
+            made = bytes(message[: len(message) - chance.choice((0, 0, 0, 1, len(message)))])
+            assert is_usual(made, lent) is bool(lent.take(made))
+        twin.received()
+
+
 def main() -> None:
     """Runs until something is found, or the rounds are over."""
     library, seed, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -84,6 +102,7 @@ def main() -> None:
         for _ in range(20):
             lay_out_once(kernel, chance)
         asyncio.run(send_once(kernel, chance))
+        asyncio.run(take_once(kernel, chance))
         if number % 500 == 499:
             sys.stdout.write(f"{number + 1} rounds\n")
             sys.stdout.flush()

@@ -69,6 +69,7 @@ def test_it_needs_no_library_but_the_system_s_and_shows_nothing_but_its_function
     answer = subprocess.run(["nm", "-D", "--defined-only", built_library()], capture_output=True, text=True, check=True)
     assert {line.split()[-1] for line in answer.stdout.splitlines()} == {
         "pk_batch_bytes", "pk_facts", "pk_flush", "pk_lay_out", "pk_measure", "pk_put", "pk_send",
+        "pk_take",
     }  # fmt: skip
 
 

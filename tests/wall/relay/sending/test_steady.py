@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from services.contracts.frames import Codec, Flags, encode
 from services.contracts.models import Camera, Profile, Reason
 from services.contracts.sessions import Aim, Notice, Size, SlotNotice
+from services.media.output_order import OutputOrder
 from services.mesh.clock import ManualClock
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.slot import Slot
-from services.wall.relay.sources.feed import ProfileFeed
+from services.wall.relay.sources.feed import STALE_SECONDS, ProfileFeed
 from services.wall.relay.sources.live import LiveSource
 from tests.wall.relay.kernel.built import kernel, needs_compiler
 from tests.wall.relay.kernel.twins import Twin, access_unit, twins, unit_of
@@ -58,9 +60,10 @@ class Tile:
         damaged: bool = False,
         step: int = FRAME,
         codec: Codec = Codec.H264,
+        lost: int = 0,
     ) -> None:
-        """The next frame comes from the bus, and 40 ms pass."""
-        self.number += 1
+        """The next frame comes from the bus behind so many that are lost, and 40 ms pass."""
+        self.number += 1 + lost
         self.dts = getattr(self, "dts", 0) + step
         unit = access_unit([unit_of(size, 0x65 if key else 0x41, self.number & 0xFF)], self.dts, key=key)
         flags = unit.flags | (Flags.DAMAGED if damaged else Flags.NONE)
@@ -82,6 +85,11 @@ class Tile:
     def steady(self) -> int:
         return len(self.feed.steady)
 
+    @property
+    def taken(self) -> int:
+        """Frames that C has taken from the bus."""
+        return int(self.twin.sent_layouts.serials[0])
+
 
 def settled(twin: Twin, *, marks: bool = True) -> Tile:
     """A tile that has caught up and is shown a few live frames."""
@@ -99,6 +107,8 @@ EVENTS: dict[str, Callable[[Tile], None]] = {
     "large frame": lambda tile: tile.frame(60_000),
     "large keyframe": lambda tile: tile.frame(60_000, key=True),
     "damaged frame": lambda tile: tile.frame(damaged=True),
+    "frame behind a hole": lambda tile: tile.frame(lost=1),
+    "looked at": lambda tile: cast("None", tile.feed.gop.frames),
     "clock back": lambda tile: tile.frame(step=-90_000),
     "keyframe request": lambda tile: tile.slot.on_keyframe_request(),
     "pause": lambda tile: tile.wait(3.0),
@@ -120,6 +130,7 @@ def test_a_tile_on_c_and_one_on_python_send_and_say_the_same(events: list[str]) 
         with twins(kernel(), offload=not probe_offload()) as pair:
             tiles = [settled(twin) for twin in pair]
             assert [tile.steady for tile in tiles] == [1, 0]
+            assert tiles[0].taken > 0
             for event in events:
                 for tile in tiles:
                     EVENTS[event](tile)
@@ -129,6 +140,9 @@ def test_a_tile_on_c_and_one_on_python_send_and_say_the_same(events: list[str]) 
             assert tiles[0].twin.received() == tiles[1].twin.received()
             assert tiles[0].twin.state() == tiles[1].twin.state()
             assert tiles[0].notices == tiles[1].notices
+            kept = [[frame.unit for frame in tile.feed.gop.frames] for tile in tiles]
+            assert kept[0] == kept[1]
+            assert tiles[0].feed.gop.lost == tiles[1].feed.gop.lost
 
     asyncio.run(compare())
 
@@ -160,6 +174,61 @@ async def test_c_has_no_pointer_to_a_tile_any_more_when(why: str) -> None:
         assert tile.slot.steady is None
         assert tile.feed.steady.send_frame(tile.feed.gop.frames[-1], tile.clock.monotonic()) == ()
         assert not tile.slot.catch_up.is_still(sent_at + 1.0), "what C has sent counts as sent"
+
+
+async def test_c_takes_all_usual_frames_from_the_bus_while_only_steady_tiles_show_the_feed() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        taken, frames = tile.taken, twin.track.frames
+        for number in range(200):
+            tile.frame(key=number % 50 == 49)
+        assert tile.taken == taken + 196, "all but keyframes"
+        assert twin.track.frames == frames + 200
+        assert len(tile.feed.gop.frames) == 1
+        for _ in range(3):
+            tile.frame()
+        sequences = [frame.unit.sequence for frame in tile.feed.gop.frames]
+        assert sequences == list(range(tile.number - 3, tile.number + 1))
+
+
+async def test_c_takes_nothing_from_the_bus_that_somebody_else_is_to_be_given() -> None:
+    heard: list[int] = []
+    other = Mock(feed_frame=lambda _feed, frame: heard.append(frame.unit.sequence))
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        tile.frame()
+        taken, frames = tile.taken, twin.track.frames
+        tile.feed.attach(other)
+        for _ in range(3):
+            tile.frame()
+        assert heard == [tile.number - 2, tile.number - 1, tile.number]
+        assert (tile.taken, twin.track.frames) == (taken, frames + 3)
+        tile.feed.detach(other)
+        for _ in range(3):
+            tile.frame()
+        assert (tile.taken, twin.track.frames) == (taken + 2, frames + 6)
+        assert len(heard) == 3
+
+
+async def test_a_feed_whose_frames_c_takes_is_no_silent_one() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        for _ in range(200):
+            tile.frame()
+        assert tile.clock.monotonic() - tile.feed._last_frame_at < STALE_SECONDS
+        received, tile.feed._bytes = tile.feed._frames, 0
+        tile.frame()
+        assert tile.feed._frames == received + 1
+        assert tile.feed._bytes > 1500
+
+
+async def test_pictures_whose_order_slices_tell_are_python_s_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OutputOrder, "is_settled", False)
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        frames = twin.track.frames
+        tile.frame()
+        assert (tile.steady, tile.taken, twin.track.frames) == (1, 0, frames + 1)
 
 
 async def test_a_tile_comes_back_by_its_next_frame() -> None:

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
 from services.wall.relay.sending.frame import Frame
 from services.wall.relay.sources.gop import FRAME_BYTES, MAX_BYTES, FrameVerdict, GopBuffer
 
@@ -118,3 +118,27 @@ def test_whatever_is_lost_what_is_shown_can_be_decoded(events: list[tuple[bool, 
     kept = sequences(gop.frames)
     assert not kept or kept == list(range(kept[0], kept[0] + len(kept)))
     assert not kept or kept[0] % GOP == 0
+
+
+PLAN = st.lists(st.tuples(st.sampled_from([1, 1, 1, 1, 1, 2, 3, 0]), st.booleans()), max_size=60)
+
+
+@given(PLAN)
+def test_frames_that_c_took_are_the_gop_s_as_others_are(plan: list[tuple[int, bool]]) -> None:
+    """``plan``: how far each frame is behind the one before, and whether C would take it."""
+    mine, theirs, number = GopBuffer(), GopBuffer(), GOP
+    for step, by_c in plan:
+        number += step
+        verdict = theirs.accept_frame(frame(number))
+        if by_c and verdict is FrameVerdict.SHOW and not frame(number).keyframe:
+            mine.add_taken(encode(frame(number).unit))
+        else:
+            assert mine.accept_frame(frame(number)) is verdict
+            assert mine.room_bytes == theirs.room_bytes
+    assert (mine.lost, mine.whole) == (theirs.lost, theirs.whole)
+    copy = [frame(n) for n in range(number // GOP * GOP, number + 1)]
+    mended = [gop.mend_hole(copy) for gop in (mine, theirs)]
+    first, second = [(sequences(found[0]), found[1]) if found else None for found in mended]
+    assert first == second
+    assert sequences(mine.frames) == sequences(theirs.frames)
+    assert mine.room_bytes == theirs.room_bytes
