@@ -9,7 +9,7 @@ late that it lost its lease publishes nothing, so it gives up more, until it has
 |---|---|
 | overloaded, and pictures are lost or wait to be read | a step; none while less waits than at the look before |
 | overloaded, and the loop so late that the lease is in danger | a step; no other where that one made it no sooner |
-| neither, `BACK_LOOKS` in a row | some come back: half of the room that the CPU leaves, and one where it leaves none |
+| neither, `BACK_LOOKS` in a row | some come back: half of the room that the CPU leaves, or one, then two, up to a step |
 
 A worker that uses all of its CPU and keeps up with its cameras gives none up: the less CPU it has, the more it reads at
 once, and the less each picture costs. For the same reason one that has given too much up may use all of it, and finds
@@ -105,7 +105,8 @@ class Shedding:
         if self.shed and self._well >= self._back_looks:
             self._well = self._since_back = 0
             least = len(cameras) - _most(len(cameras))
-            room = min(max(_room(load.cpu, read), least - read), self._too_many - read)
+            grown = min(2 * self._taken_back, len(cameras) * STEP_SHARE) if self._too_many == float("inf") else 0
+            room = min(max(_room(load.cpu, read), least - read, 2 * grown), self._too_many - read)
             self._taken_back = min(len(self.shed), max(1, int(room / 2)))
             for _ in range(self._taken_back):
                 self._take_back()
@@ -130,8 +131,10 @@ class Shedding:
             step = min(step, self._taken_back)
             self._since_back = RELAPSE_LOOKS + 1
             self._back_looks = min(2 * self._back_looks, MOST_BACK_LOOKS)
-        elif self._step and self._since_step <= RELAPSE_LOOKS:
-            step = min(step, 2 * self._step)
+        else:
+            self._taken_back = 0
+            if self._step and self._since_step <= RELAPSE_LOOKS:
+                step = min(step, 2 * self._step)
         self._since_step, self._step = 0, step
         by_rank = sorted(cameras, key=lambda camera: (cameras[camera].recorded, cameras[camera].priority, camera))
         if subs := [camera for camera in by_rank if cameras[camera].sub_open and camera not in self.shed]:
