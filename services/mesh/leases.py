@@ -174,12 +174,18 @@ def _unpack(message: BusMessage) -> WorkerLease | None:
         return None
 
 
+def _is_other(lease: WorkerLease, before: WorkerLease) -> bool:
+    return (lease.incarnation, lease.draining) != (before.incarnation, before.draining)
+
+
 class Workers:
     """The live workers, as this process hears them. Clocks of other machines do not matter."""
 
     def __init__(self, bus: Bus, home: Id, *, clock: Clock | None = None) -> None:
         self.ready = asyncio.Event()
         """Set when those that are there have been heard."""
+        self.moved = asyncio.Event()
+        """Set where a worker comes, goes, restarts or begins to drain; who waits for it clears it."""
         self._bus = bus
         self._home = home
         self._clock = clock or SystemClock()
@@ -214,6 +220,12 @@ class Workers:
         found = self._last_heard.keys() - self._said_goodbye
         return {worker for known, _, worker in (key.partition(".") for key in found) if known == role}
 
+    def timely_seconds(self) -> float:
+        """So long no worker of those that are alive can be late; 0 where one is."""
+        now = self._now()
+        heard = (at for each in self._heard.values() for _, at in each.values() if now - at < EXPIRE_SECONDS)
+        return max(0.0, LATE_SECONDS - (now - min(heard, default=now)))
+
     def late(self, role: WorkerRole) -> list[WorkerLease]:
         """Workers that are alive but have missed a heartbeat."""
         timely = {lease.worker for lease in self.alive(role, within_seconds=LATE_SECONDS)}
@@ -242,13 +254,17 @@ class Workers:
         role, worker = message.subject.split(".")[-2:]
         now = self._now()
         key = f"{role}.{worker}"
+        before = self._heard[role].get(worker)
         if not message.data:
             self._heard[role].pop(worker, None)
             self._said_goodbye.add(key)
+            self.moved.set()
         elif (lease := _unpack(message)) is not None and (lease.role, lease.worker) == (role, worker):
             self._heard[role][worker] = (lease, now)
             self._last_heard[key] = now
             self._said_goodbye.discard(key)
+            if before is None or now - before[1] >= LATE_SECONDS or _is_other(lease, before[0]):
+                self.moved.set()
 
     def _forget(self, now: float) -> None:
         for role, heard in self._heard.items():

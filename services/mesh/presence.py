@@ -57,13 +57,15 @@ class Presence:
     async def run(self) -> None:
         """Asks until it is cancelled."""
         rounds = 0
+        anybody = True
         while True:
-            await asyncio.sleep(ASK_SECONDS)
+            await asyncio.sleep(ASK_SECONDS if anybody else RENEW_SECONDS)
             rounds += 1
             asking = self._asking()
             if not asking and self._rounds and rounds % self._rounds:
                 continue
             leases = self._workers.alive(self._role) if (asking or self._rounds) and self._bus.connected else []
+            anybody = any(lease.worker != self._me for lease in leases)
             known = {(lease.worker, lease.incarnation) for lease in leases}
             self._misses = {key: misses for key, misses in self._misses.items() if key in known}
             async with asyncio.TaskGroup() as tasks:
@@ -89,5 +91,7 @@ class Presence:
         except NobodyThereError:
             if key in self._misses:
                 self._misses[key] += 1
+                if self._misses[key] == MISSES:
+                    self._workers.moved.set()
         except UnavailableError:
             pass  # the worker is busy, or this process's own connection is away

@@ -23,6 +23,16 @@ async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
         _, waiting = await asyncio.wait(waiting, timeout=AGAIN_SECONDS)
 
 
+async def first_set(events: Iterable[asyncio.Event], timeout_seconds: float) -> None:
+    """Returns when any of ``events`` is set, or ``timeout_seconds`` have passed."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
 async def together(*coroutines: Coroutine[Any, Any, None]) -> None:
     """Runs them until all have ended, or one fails, which ends the others.
 

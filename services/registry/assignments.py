@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -17,6 +16,7 @@ from services.mesh.leases import GIVE_UP_SECONDS, RENEW_SECONDS, Workers
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
 from services.mesh.presence import Presence
+from services.mesh.tasks import first_set
 from services.registry import plan_ingest, plan_recorders
 from services.registry.balance import WorkerCandidate
 from services.registry.ledger import Ledgers
@@ -28,9 +28,13 @@ from services.registry.settings import RegistrySettings
 log = get_logger()
 
 LOOK_SECONDS: Final = 0.1
-"""How often the leases are read. A change of a camera or an assignment is acted on at once."""
+"""How often the leases are read while a worker is late. What changes is acted on at once…"""
+REST_SECONDS: Final = 1.0
+"""…and else they are read so often."""
 PLAN_SECONDS: Final = 1.0
-"""How often a plan is made without a change: a recorder's patience runs out by time alone."""
+"""How often a plan is made without a change: a recorder's patience runs out by time alone…"""
+QUIET_SECONDS: Final = 5.0
+"""…and how often where nobody is waited for: the load of workers changes, by which cameras are balanced."""
 IDLE_SHARE: Final = 100.0
 """Of the time that a plan took: so long none is made after it without a change, where none comes by time alone."""
 REST_SHARE: Final = 30.0
@@ -113,12 +117,8 @@ class Assigner:
     async def run(self) -> None:
         """Plans until it is cancelled."""
         while True:
-            if self._resting():
-                await asyncio.sleep(LOOK_SECONDS)
-            else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._plan_due.wait()
+            await self._rest()
+            self._workers.moved.clear()
             if not self._look():
                 if self._ahead and not self._leading():
                     await self._write_told_ahead()
@@ -131,10 +131,25 @@ class Assigner:
             planned_at = self._clock.monotonic()
             took_seconds = planned_at - self._planned_at
             self._rest_until = planned_at + min(REST_SHARE * took_seconds, MOST_REST_SECONDS)
-            idle_seconds = min(max(PLAN_SECONDS, IDLE_SHARE * took_seconds), MOST_REST_SECONDS)
+            idle_seconds = min(max(QUIET_SECONDS, IDLE_SHARE * took_seconds), MOST_REST_SECONDS)
             if not await self._write(desired, known) or not self._is_quiet(self._planned_at):
                 idle_seconds = PLAN_SECONDS
             self._idle_until = planned_at + idle_seconds
+
+    async def _rest(self) -> None:
+        """Returns when there may be something to do."""
+        now = self._clock.monotonic()
+        seconds = min(REST_SECONDS, self._workers.timely_seconds())
+        if self._ahead or self._bus.reconnects != self._view:
+            seconds = 0.0
+        events = [self._workers.moved]
+        if self._resting():
+            seconds = min(seconds, self._rest_until - now)
+        else:
+            events.append(self._plan_due)
+            if self._was_leading:
+                seconds = min(seconds, self._idle_until - now)
+        await first_set(events, max(LOOK_SECONDS, seconds))
 
     def _resting(self) -> bool:
         """Whether the last plan took so long that the next one can wait, unless a worker comes or goes."""
@@ -194,10 +209,10 @@ class Assigner:
         return self._clock.monotonic() < self._still_until.get(role, float("-inf"))
 
     def _is_quiet(self, now: float) -> bool:
-        """Whether no worker is waited for: nobody's patience runs out by time alone."""
+        """Whether no worker is waited for, and no camera to be moved: nobody's patience runs out by time alone."""
         seconds = max(self._settings.recorder_away_seconds, HOMES_SETTLED_SECONDS, EXPECT_SECONDS)
         settled = all(roster.settled(seconds, now) for roster in (self._ingest, self._recorders))
-        return settled and not any(self._is_still(role) for role in ROLES)
+        return settled and self._uneven_since is None and not any(self._is_still(role) for role in ROLES)
 
     def _may_balance(self, role: WorkerRole, roster: WorkerRoster) -> bool:
         now = self._clock.monotonic()

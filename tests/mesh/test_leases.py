@@ -14,6 +14,7 @@ from services.mesh.leases import (
     DEAF_SECONDS,
     EXPIRE_SECONDS,
     GIVE_UP_SECONDS,
+    LATE_SECONDS,
     RENEW_SECONDS,
     Claim,
     Leadership,
@@ -139,6 +140,37 @@ async def test_a_process_that_was_frozen_itself_does_not_hold_that_against_the_w
     assert workers.alive("ingest") == [A]
     pass_time(clock, workers, EXPIRE_SECONDS)
     assert not workers.alive("ingest")
+    following.cancel()
+
+
+async def test_a_worker_that_comes_restarts_drains_is_back_or_goes_is_told_at_once_and_one_that_stays_is_not(
+    bus: Bus,
+) -> None:
+    clock = ManualClock()
+    workers = Workers(bus, HOME, clock=clock)
+    following = asyncio.create_task(workers.run())
+    await workers.ready.wait()
+
+    async def told(**said: object) -> bool:
+        """Whether it is, when A says of itself what ``said`` adds."""
+        workers.moved.clear()
+        lease = A.model_copy(update=said)
+        await Lease(bus, HOME, lambda: lease).renew()
+        await eventually(lambda: workers.alive("ingest") == [lease] and workers.timely_seconds() == LATE_SECONDS)
+        return workers.moved.is_set()
+
+    assert await told(load=0.1)
+    pass_time(clock, workers, 1)
+    assert workers.timely_seconds() == pytest.approx(LATE_SECONDS - 1)
+    assert not await told(load=0.2)
+    assert await told(incarnation=2)
+    assert await told(incarnation=2, draining=True)
+    pass_time(clock, workers, LATE_SECONDS + 0.1)
+    assert workers.timely_seconds() == 0
+    assert await told(incarnation=2, draining=True, load=0.3)
+    workers.moved.clear()
+    await Lease(bus, HOME, lambda: A).release()
+    await asyncio.wait_for(workers.moved.wait(), 90)
     following.cancel()
 
 

@@ -1,10 +1,30 @@
-"""Which of many workers are asked whether they are there: those whose heartbeat is late."""
+"""Which of many workers are asked whether they are there (those whose heartbeat is late), and what follows."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from services.contracts.errors import NobodyThereError
 from services.contracts.models import WorkerLease
-from services.mesh.presence import ASKED_AT_ONCE, LATE_SECONDS, Presence
+from services.mesh.presence import ASKED_AT_ONCE, LATE_SECONDS, MISSES, Presence
+
+
+async def test_who_waits_for_workers_is_told_at_once_that_one_is_gone() -> None:
+    workers: Any = SimpleNamespace(moved=asyncio.Event())
+    answers: list[Exception | None] = [None, *[NobodyThereError("gone")] * MISSES]
+
+    async def request(_subject: str, _payload: bytes, **_: object) -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    bus: Any = SimpleNamespace(request=request)
+    presence = Presence(bus, workers, "ingest", asking=lambda: True)
+    lease = WorkerLease(role="ingest", worker="ingest-1", incarnation=1)
+    while answers:
+        assert not workers.moved.is_set()
+        await presence._ask(lease)
+    assert presence.gone(lease)
+    assert workers.moved.is_set()
 
 
 def test_of_many_workers_those_are_asked_whose_heartbeat_is_late_or_whose_answer_is_not_known() -> None:
