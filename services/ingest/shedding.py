@@ -9,7 +9,7 @@ late that it lost its lease publishes nothing, so it gives up more, until it has
 |---|---|
 | overloaded, and pictures are lost or wait to be read | a step; none while less waits than at the look before |
 | overloaded, and the loop so late that the lease is in danger | a step; no other where that one made it no sooner |
-| neither, `BACK_LOOKS` in a row | some come back: half of the room that the CPU leaves, or one, then two, up to a step |
+| neither, `BACK_LOOKS` in a row | some come back: half of the room that the CPU leaves, or 1, 2, 4, up to a step |
 
 A worker that uses all of its CPU and keeps up with its cameras gives none up: the less CPU it has, the more it reads at
 once, and the less each picture costs. For the same reason one that has given too much up may use all of it, and finds
