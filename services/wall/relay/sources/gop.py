@@ -46,6 +46,7 @@ class GopBuffer:
         self.lost = 0
         """Frames that never came; it only grows."""
         self._last: tuple[int, int] | None = None
+        """The order of the newest frame of these; see `_order`."""
         self._held: list[Frame] | None = []
         """Frames behind a hole; None while there is no hole. At the beginning all is hole."""
         self._held_bytes = 0
@@ -64,6 +65,11 @@ class GopBuffer:
             self._append(Frame(decode(message)))
 
     @property
+    def _order(self) -> tuple[int, int] | None:
+        """Of the newest frame; None before there is one."""
+        return order_of(self._taken[-1]) if self._taken else self._last
+
+    @property
     def room_bytes(self) -> int:
         """For so much more the GOP is kept, payloads and `FRAME_BYTES` each."""
         self._fetch()
@@ -80,13 +86,12 @@ class GopBuffer:
 
     def has(self, frame: Frame) -> bool:
         """Whether the frame, or a later one, has been passed on, and nothing is missing."""
-        return self.whole and self._last is not None and frame.unit.order <= self._last
+        last = self._order
+        return self.whole and last is not None and frame.unit.order <= last
 
     def accept_frame(self, frame: Frame) -> FrameVerdict:
         """Takes a frame from the bus."""
-        if self._taken:
-            self._last = order_of(self._taken[-1])
-        order, last = frame.unit.order, self._last
+        order, last = frame.unit.order, self._order
         newest = self._held[-1].unit.order if self._held else last
         if newest is not None and order <= newest:
             return FrameVerdict.OLD
@@ -128,7 +133,7 @@ class GopBuffer:
         orders = [frame.unit.order for frame in joined]
         if any(after != (before[0], before[1] + 1) for before, after in pairwise(orders)):
             return None
-        last = self._last
+        last = self._order
         if last is not None and joined[-1].unit.order <= last:
             return None
         follows = last is not None and joined[0].unit.order <= (last[0], last[1] + 1) and last[0] == gop[0].unit.epoch

@@ -135,6 +135,9 @@ def test_frames_that_c_took_are_the_gop_s_as_others_are(plan: list[tuple[int, bo
         else:
             assert mine.accept_frame(frame(number)) is verdict
             assert mine.room_bytes == theirs.room_bytes
+        assert [mine.has(frame(n)) for n in (number, number + 1)] == [
+            theirs.has(frame(n)) for n in (number, number + 1)
+        ]
     assert (mine.lost, mine.whole) == (theirs.lost, theirs.whole)
     copy = [frame(n) for n in range(number // GOP * GOP, number + 1)]
     mended = [gop.mend_hole(copy) for gop in (mine, theirs)]
