@@ -23,8 +23,10 @@ async def test_it_comes_back_on_the_same_port_with_what_it_kept(tmp_path: Path) 
 
 def test_go_has_few_threads_and_collects_seldom_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 16)
-    assert environment({"HOME": "/here"}) == {"HOME": "/here", "GOMAXPROCS": "4", "GOGC": "400"}
-    own = {"GOMAXPROCS": "12", "GOGC": "100"}
+    monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 2_000_000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    given = {"GOMAXPROCS": "4", "GOGC": "400", "GOMEMLIMIT": "2048000000"}
+    assert environment({"HOME": "/here"}) == {"HOME": "/here", **given}
+    own = {"GOMAXPROCS": "12", "GOGC": "100", "GOMEMLIMIT": "1GiB"}
     assert environment(own) == own
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert environment({})["GOMAXPROCS"] == "1"
