@@ -188,13 +188,13 @@ def _transport(attributes: _Attributes, session: _Attributes) -> PeerTransport:
 def _formats(numbers: Sequence[str], attributes: _Attributes) -> dict[int, Format]:
     fmtp: dict[str, str] = {}
     for value in attributes.lists.get("fmtp", ()):
-        number, _, line = value.partition(" ")
+        number, line = _split(value)
         fmtp[number] = line
     feedback: dict[str, set[str]] = {}
     for value in attributes.lists.get("rtcp-fb", ()):
-        number, _, what = value.partition(" ")
+        number, what = _split(value)
         feedback.setdefault(number, set()).add(what)
-    maps = dict(value.split(" ", 1) for value in attributes.lists.get("rtpmap", ()) if " " in value)
+    maps = dict(map(_split, attributes.lists.get("rtpmap", ())))
     formats: dict[int, Format] = {}
     for number in numbers:
         mapping = maps.get(number) or {"0": "PCMU/8000", "8": "PCMA/8000"}.get(number)
@@ -212,6 +212,12 @@ def _formats(numbers: Sequence[str], attributes: _Attributes) -> dict[int, Forma
             payload_type, codec.upper(), clock_rate, _number(channels, 255) or 1, parameters, fb, line
         )
     return formats
+
+
+def _split(value: str) -> tuple[str, str]:
+    """A payload type and what is said of it, with any blanks between them."""
+    number, rest = (*value.split(None, 1), "", "")[:2]
+    return number, rest
 
 
 def _number(text: str, most: int) -> int | None:

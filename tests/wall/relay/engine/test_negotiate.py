@@ -263,6 +263,9 @@ def test_sound_is_sent_by_no_payload_type_that_would_play_it_at_another_pitch(so
 UUID = "0c7f2c9e-6f0a-4d0e-9d5f-0d8a5f1f9b6e"
 ODD = {
     "blanks at the ends of lines": section("v", *H264).replace("\r\n", " \r\n"),
+    "tabs and two blanks behind payload types": section(
+        "v", "a=rtpmap:102\tH264/90000", "a=fmtp:102  packetization-mode=1"
+    ),
     "two blanks in the media line": section("v", *H264).replace("video 9 ", "video  9 "),
     "line feeds alone": section("v", *H264).replace("\r\n", "\n"),
     "a number of ports": section("v", *H264).replace("video 9 ", "video 9/1 "),
