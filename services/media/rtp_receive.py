@@ -7,10 +7,12 @@ What a packet is, by its sequence number and SSRC:
 | the number that is expected                       | delivered                                                  |
 | one of the next `MAX_AHEAD`                       | kept until the hole is filled or `give_up` is called       |
 | one of the last `MAX_LATE`                        | dropped as a duplicate; `MAX_LATE_RUN` in a row: anew      |
+| … whose time is newer than any, and one behind it | anew with the first of the two: the sender counts anew     |
 | one far away, and then one shortly behind it      | anew with the first of the two                             |
 | the announced SSRC                                | anew                                                       |
 | another SSRC, and then one shortly behind it      | anew with the first of the two; the old SSRC is retired    |
 | a retired SSRC                                    | dropped; `MAX_LATE_RUN` in a row: anew                     |
+| a type that is not expected                       | dropped; its number is not missing where it has one itself |
 
 "Anew" is a hole of unknown size. Each hole is told to the depacketizer before the packet behind it.
 """
@@ -37,7 +39,10 @@ REORDER_SECONDS: Final = 0.3
 _DOLLAR: Final = 0x24
 _VERSION_2: Final = 0x80
 _HEADER: Final = Struct(">BBHII")
+_TIME_AT: Final = 8
+"""From an interleaved packet's dollar to its timestamp."""
 _WRAP: Final = 0x10000
+_HALF: Final = 0x80000000
 _NO_SEQUENCE: Final = -1
 
 
@@ -86,8 +91,8 @@ class RtpReceiver:
     ) -> None:
         """``depacketizer_of`` gives the depacketizer for a payload type; it is asked whenever the type changes.
 
-        A type that is in neither collection is taken where none of the expected ones came before it: some cameras
-        describe one type and send another.
+        A type that is in neither collection is taken where two packets of it came in a row, and none of the expected
+        ones before: some cameras describe one type and send another.
         """
         self.packets = 0
         """Delivered."""
@@ -110,7 +115,11 @@ class RtpReceiver:
         self._push: Callable[[bytearray, int, int, bool, int], None] = _nowhere
         self._push_picture: PushPicture | None = None
         self._expected = _NO_SEQUENCE
+        self._time = 0
+        """Of the newest packet that was delivered."""
         self._cycles = 0
+        self._taken_up: dict[int, int] = {}
+        """Numbers that packets of other types had: `packets` when they came."""
         self._kept: dict[int, bytes] = {}
         self._candidate: tuple[int, int, bytes] | None = None
         """A packet that may begin something new: its SSRC, its number, itself. One shortly behind it confirms it."""
@@ -159,6 +168,7 @@ class RtpReceiver:
             self._place(bytes(buffer[start:end]), sequence)
             return True
         self._expected = sequence + 1 if sequence != 0xFFFF else self._wrapped()
+        self._time = timestamp
         self.packets += 1
         self._push(buffer, at, end, second >= 0x80, timestamp)
         if self._kept:
@@ -181,6 +191,7 @@ class RtpReceiver:
                 break
             self.packets += number - self._expected
             self._expected = number
+            self._time = int.from_bytes(buffer[at + _TIME_AT : at + _TIME_AT + 4], "big")
             at = behind
         return at
 
@@ -196,6 +207,7 @@ class RtpReceiver:
         self.packets += loan.taken_packets
         self._cycles += (self._expected + loan.taken_packets) // _WRAP * _WRAP
         self._expected = loan.next_number
+        self._time = loan.stamp
 
     def receive_unknown(self, buffer: bytearray, start: int, end: int) -> None:
         if self.borrower is not None:
@@ -205,12 +217,10 @@ class RtpReceiver:
             return
         _, second, sequence, _, ssrc = _HEADER.unpack_from(buffer, start)
         payload_type = second & 0x7F
-        if payload_type not in self._payload_types:
-            if self.started or payload_type in self._ignored_types:
-                self.foreign += 1
-                return
-            self._payload_types |= {payload_type}
         packet = bytes(buffer[start:end])
+        if payload_type not in self._payload_types and not self._takes_type(packet, payload_type, sequence, ssrc):
+            self.foreign += 1
+            return
         if self.ssrc in (None, ssrc):
             self.ssrc = ssrc
             self._place(packet, sequence)
@@ -221,6 +231,28 @@ class RtpReceiver:
             self.foreign += 1
         else:
             self._suspect(packet, ssrc, sequence)
+
+    def _takes_type(self, packet: bytes, payload_type: int, sequence: int, ssrc: int) -> bool:
+        """Whether a packet of a type that is not expected, the second of its kind, shows that it is the stream's."""
+        if self.started:
+            if ssrc == self.ssrc:
+                self._taken_up = {
+                    number: packets for number, packets in self._taken_up.items() if self._is_recent(packets)
+                }
+                self._taken_up[sequence] = self.packets
+            return False
+        if payload_type in self._ignored_types:
+            return False
+        candidate, self._candidate = self._candidate, (ssrc, sequence, packet)
+        if candidate is None or candidate[0] != ssrc or candidate[2][1] & 0x7F != payload_type:
+            return False
+        self._payload_types |= {payload_type}
+        self.ssrc = ssrc
+        self._place(candidate[2], candidate[1])
+        return True
+
+    def _is_recent(self, packets: int) -> bool:
+        return self.packets - packets <= MAX_AHEAD
 
     def knows(self, buffer: bytearray, start: int, end: int) -> bool:
         if self.borrower is not None:
@@ -263,6 +295,9 @@ class RtpReceiver:
         if not self.started:
             self._expected = sequence
         ahead = sequence_delta(sequence, self._expected)
+        if ahead > 0 and self._taken_up:
+            self._skip_taken_up()
+            ahead = sequence_delta(sequence, self._expected)
         if ahead == 0:
             self._deliver(packet)
             self._deliver_kept()
@@ -271,7 +306,7 @@ class RtpReceiver:
             self._kept.setdefault(sequence, packet)
             if len(self._kept) > MAX_KEPT:
                 self.give_up()
-        elif -MAX_LATE <= ahead < 0 and self._runs_late():
+        elif -MAX_LATE <= ahead < 0 and not self._is_newer(packet) and self._runs_late():
             self.duplicates += 1
         else:
             assert self.ssrc is not None
@@ -279,6 +314,16 @@ class RtpReceiver:
                 self._candidate = None
                 self._progress = self.packets
             self._suspect(packet, self.ssrc, sequence)
+
+    def _skip_taken_up(self) -> None:
+        """A packet behind numbers that others had shows that those are not missing, unlike one with the same number."""
+        while (packets := self._taken_up.pop(self._expected, None)) is not None and self._is_recent(packets):
+            self._expected = self._expected + 1 if self._expected != 0xFFFF else self._wrapped()
+
+    def _is_newer(self, packet: bytes) -> bool:
+        """Whether a packet's time is later than that of all that were delivered: then it is no duplicate."""
+        timestamp: int = _HEADER.unpack_from(packet)[3]
+        return 0 < (timestamp - self._time & 0xFFFFFFFF) < _HALF
 
     def _runs_late(self) -> bool:
         """Whether the packet, one of a run of late ones, is still to be dropped."""
@@ -333,12 +378,19 @@ class RtpReceiver:
         if self._hole:
             self._hole = False
             self._depacketizer.lose()
+        self._time = header.timestamp
         self.packets += 1
         self._push(bytearray(packet), header.payload_at, header.payload_end, header.marker, header.timestamp)
 
     def _deliver_kept(self) -> None:
-        while (packet := self._kept.pop(self._expected, None)) is not None:
-            self._deliver(packet)
+        while self._kept:
+            packet = self._kept.pop(self._expected, None)
+            if packet is not None:
+                self._deliver(packet)
+            elif self._expected in self._taken_up:
+                self._skip_taken_up()
+            else:
+                return
 
     def _wrapped(self) -> int:
         self._cycles += _WRAP

@@ -13,9 +13,12 @@ from services.media.rtp_receive import MAX_KEPT, MAX_LATE_RUN, RtpReceiver, RtpT
 SSRC = 7
 
 
-def packet(number: int, *, ssrc: int = SSRC, payload_type: int = 96, payload: bytes | None = None) -> bytes:
+def packet(
+    number: int, *, ssrc: int = SSRC, payload_type: int = 96, payload: bytes | None = None, time: int | None = None
+) -> bytes:
     body = payload if payload is not None else number.to_bytes(4, "big")
-    return struct.pack(">BBHII", 0x80, payload_type, number & 0xFFFF, number * 10 & 0xFFFFFFFF, ssrc) + body
+    ticks = number * 10 if time is None else time
+    return struct.pack(">BBHII", 0x80, payload_type, number & 0xFFFF, ticks & 0xFFFFFFFF, ssrc) + body
 
 
 class Log:
@@ -163,6 +166,32 @@ def test_a_described_type_that_never_comes_is_replaced_by_the_one_that_does() ->
     reception.take(packet(2, payload_type=35), packet(3, payload_type=36))
     assert reception.heard == [1, 2]
     assert reception.asked == [35]
+
+
+def test_one_packet_of_another_type_in_front_is_not_the_stream() -> None:
+    reception = Reception().take(packet(1, payload_type=50), packet(1), packet(2, payload_type=50), packet(2))
+    assert reception.heard == [1, 2]
+    assert (reception.receiver.lost, reception.receiver.foreign, reception.receiver.duplicates) == (0, 2, 0)
+
+
+def test_numbers_that_packets_of_other_types_have_are_not_missing() -> None:
+    reception = Reception().take(packet(65_533))
+    for number in range(65_534, 65_546, 3):
+        reception.take(packet(number, payload_type=107), packet(number + 1, payload_type=107), packet(number + 2))
+    assert reception.heard == [65_533, 65_536, 65_539, 65_542, 65_545]
+    assert (reception.receiver.lost, reception.receiver.waiting) == (0, False)
+    reception.take(packet(65_546, payload_type=107), packet(65_549, payload_type=107), packet(65_548), packet(65_550))
+    reception.receiver.give_up()
+    assert reception.heard[5:] == ["hole", 65_548, 65_550], "but what nobody has is"
+    assert reception.receiver.lost == 1
+
+
+def test_a_sender_that_counts_anew_while_its_time_goes_on_is_followed_at_once() -> None:
+    before = [packet(number, time=number * 10) for number in range(50)]
+    after = [packet(number, time=(50 + number) * 10) for number in range(50)]
+    reception = Reception().take(*before, *after)
+    assert reception.heard == [*range(50), "hole", *range(50)]
+    assert reception.receiver.duplicates == 0
 
 
 def test_a_change_between_described_types_asks_for_another_depacketizer() -> None:

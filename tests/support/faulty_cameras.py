@@ -34,6 +34,7 @@ from tests.support.faulty_kinds import (
     transported,
     with_password,
 )
+from tests.support.faulty_seen import SEEN
 from tests.support.faulty_variants import VARIANTS
 from tests.support.scripted_camera import (
     PICTURES,
@@ -572,7 +573,7 @@ _FIRST: Final[tuple[FaultyCamera, ...]] = (
     _refused("description-none", "describes nothing", scripted(DESCRIBE=status("200 OK")), Reason.BAD_ANSWER),
 )
 
-FAULTY_CAMERAS: Final = (*_FIRST, *VARIANTS)
+FAULTY_CAMERAS: Final = (*_FIRST, *VARIANTS, *SEEN)
 
 
 def slices_sent(camera: FaultyCamera, picture: int) -> tuple[bytes, ...]:

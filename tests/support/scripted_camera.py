@@ -160,6 +160,8 @@ class ScriptedCamera:
     needs_keep_alive_seconds: float | None = None
     ends: bool = True
     """Closes the connection behind the last packet."""
+    ends_after_seconds: float = 0.05
+    """… so long behind it; 0: at once."""
     picture_seconds: float = PICTURE_SECONDS
     channel: int = 0
     datagrams: Callable[[int], list[tuple[int, bytes]]] = lambda _number: []
@@ -301,7 +303,8 @@ class ScriptedCamera:
                 else:
                     self._send(number, packet, writer, out)
             if self.ends:
-                await asyncio.sleep(0.05)
+                if self.ends_after_seconds:
+                    await asyncio.sleep(self.ends_after_seconds)
                 writer.close()
         except ConnectionError:
             return
