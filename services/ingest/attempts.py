@@ -18,7 +18,7 @@ from services.ingest.readers.source import ReaderEnd, Source
 from services.mesh.backoff import Backoff
 
 DELIVERED_SECONDS: Final = 3.0
-AT_ONCE_SECONDS: Final = 0.2
+AT_ONCE_SECONDS: Final = 0.1
 """Sources that ended together are not opened again together."""
 CREDENTIALS_SECONDS: Final = (30.0, 300.0)
 """Cameras lock accounts after some wrong passwords; the first 30 s are kept for the first two pauses."""

@@ -303,6 +303,8 @@ class _DirectSession:
             self._leave_short_way()
         if transport is not self._transport or self._over.done():
             return
+        for ports, _ in self._ports:
+            ports.read_waiting()  # a loop that is late hears of the end before it has read what came in front of it
         for track in self._tracks.values():
             track.receiver.give_up()
             track.flush(float("inf"))
@@ -557,7 +559,7 @@ class _DirectSession:
         video = self._tracks["video"]
         if silent_seconds and video.has_ended(now):  # else what followed the goodbye may be unread
             self._finish(self._end(Reason.CLOSED, "ended the stream (RTCP BYE)"))
-        came = video.receiver.packets + video.receiver.foreign
+        came = video.receiver.packets + video.receiver.foreign + video.receiver.duplicates
         if not self._units and came >= UNREADABLE_PACKETS and now - self._opened_at >= UNREADABLE_SECONDS:
             self._finish(self._end(Reason.BAD_STREAM, "sends RTP of which no picture can be made", unsuited=True))
         if 0 < self._units <= FEW_UNITS and now - self._unit_at >= QUIET_SECONDS:

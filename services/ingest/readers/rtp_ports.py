@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from services.media.rtp import VERSION_BITS
@@ -12,6 +13,8 @@ RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
 _TRIES: Final = 50
 _DATAGRAMS_A_TURN: Final = 128
 """More in one go would make the other cameras of the loop wait."""
+_MOST_TURNS: Final = 64
+"""Of datagrams that wait when the session is over: more than the buffer holds, of the usual size."""
 _LARGEST_DATAGRAM_BYTES: Final = 65_536
 _EMPTY_RECEIVER_REPORT: Final = bytes((VERSION_BITS, 201, 0, 1, 0, 0, 0, 0))
 _EMPTY_PACKET: Final = bytes((VERSION_BITS, 0, *(0,) * 10))
@@ -45,6 +48,7 @@ class RtpPorts:
         self._loop = asyncio.get_running_loop()
         self._rtp, self._rtcp = _bound_pair(local_address)
         self._reading: list[socket.socket] = []
+        self._reads: list[Callable[[], int]] = []
         self._server: tuple[str, int] | None = None
         self._heard = False
 
@@ -77,8 +81,10 @@ class RtpPorts:
         """
         known = set(hosts)
         for source, receiver in ((self._rtp, rtp), (self._rtcp, rtcp)):
-            self._loop.add_reader(source.fileno(), self._read, source, receiver, known, before, after)
+            read = partial(self._read, source, receiver, known, before, after)
+            self._loop.add_reader(source.fileno(), read)
             self._reading.append(source)
+            self._reads.append(read)
         if server_ports is not None:
             host = next(iter(hosts))
             self._server = host, server_ports[1]
@@ -89,6 +95,13 @@ class RtpPorts:
         """To the server, if it said where to."""
         if self._server is not None:
             _send(self._rtcp, packet, self._server)
+
+    def read_waiting(self) -> None:
+        """Hands on what has come and waits: who ends the RTSP connection has sent all of it before."""
+        for read in self._reads:
+            for _ in range(_MOST_TURNS):
+                if read() < _DATAGRAMS_A_TURN:
+                    break
 
     def close(self) -> None:
         """Frees the ports."""
@@ -105,13 +118,15 @@ class RtpPorts:
         hosts: set[str],
         before: Callable[[], None],
         after: Callable[[], None],
-    ) -> None:
+    ) -> int:
         before()
-        for _ in range(_DATAGRAMS_A_TURN):
+        read = 0
+        while read < _DATAGRAMS_A_TURN:
             try:
                 size, sender = source.recvfrom_into(_buffer)
             except OSError:  # nothing more, or an ICMP message about something sent
                 break
+            read += 1
             if sender[0] not in hosts:
                 if self._heard or source is not self._rtp or not receiver.knows(_buffer, 0, size):
                     continue
@@ -120,6 +135,7 @@ class RtpPorts:
             if not receiver.receive(_buffer, 0, size):
                 receiver.receive_unknown(_buffer, 0, size)
         after()
+        return read
 
 
 def _send(source: socket.socket, packet: bytes, to: tuple[str, int]) -> None:

@@ -94,7 +94,7 @@ async def test_a_worker_that_comes_late_does_not_take_the_rest_of_a_picture_for_
 class Farewell:
     """A track whose sender said goodbye, and of which nothing was read since."""
 
-    receiver = SimpleNamespace(packets=0, foreign=0)
+    receiver = SimpleNamespace(packets=0, foreign=0, duplicates=0)
 
     def flush(self, _silent_seconds: float) -> None:
         pass
