@@ -28,15 +28,7 @@ class H264Depacketizer(NalDepacketizer):
             return True
         if kind != _STAP_A:
             return False
-        at = start + 1
-        while at + 2 < end:
-            behind = at + 2 + (buffer[at] << 8 | buffer[at + 1])
-            if behind > end:
-                self.malformed += 1
-                self._damaged = True
-                behind = end
-            self._take_nal(bytes(buffer[at + 2 : behind]), timestamp)
-            at = behind
+        self._take_aggregate(buffer, start + 1, end, timestamp)
         return True
 
     def _other_codec(self, buffer: bytearray, start: int, end: int) -> str:

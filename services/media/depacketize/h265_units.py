@@ -51,15 +51,7 @@ class H265Depacketizer(NalDepacketizer):
             return True
         if kind != _AP:
             return False
-        at = start + 2 + skipped
-        while at + 2 < end:
-            behind = at + 2 + (buffer[at] << 8 | buffer[at + 1])
-            if behind > end:
-                self.malformed += 1
-                self._damaged = True
-                behind = end
-            self._take_nal(bytes(buffer[at + 2 : behind]), timestamp)
-            at = behind + (1 if skipped else 0)
+        self._take_aggregate(buffer, start + 2 + skipped, end, timestamp, apart_bytes=skipped // 2)
         return True
 
     def _other_codec(self, buffer: bytearray, start: int, end: int) -> str:

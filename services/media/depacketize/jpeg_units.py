@@ -10,6 +10,7 @@ from services.media.nal import BitstreamError
 
 MAX_PICTURE_BYTES: Final = 8 * 1024 * 1024
 _MAIN_HEADER_BYTES: Final = 8
+_END_OF_IMAGE: Final = b"\xff\xd9"
 _LUMA = (
     16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,
     60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81, 87, 95, 98, 103, 104, 103, 62, 77, 113,
@@ -88,6 +89,8 @@ class JpegDepacketizer:
         self._broken = True
         self._hole = False
         self._tables: dict[int, bytes] = {}
+        self._says_end = False
+        """Whether the sender's pictures end with a marker: one without it is cut."""
 
     def push(self, buffer: bytearray, start: int, end: int, marker: bool, timestamp: int) -> None:
         if start == end:
@@ -137,14 +140,19 @@ class JpegDepacketizer:
             self._held += len(payload) - at
 
     def _complete(self) -> None:
-        if self._broken or not self._parts:
+        ends = not self._broken and self._ends_with_marker()
+        self._says_end = self._says_end or ends
+        if self._broken or not self._parts or ends is not self._says_end:
             self._hole = True
         else:
-            end = b"" if self._parts[-1].endswith(b"\xff\xd9") else b"\xff\xd9"
             hole, self._hole = self._hole, False
-            picture = b"".join((self._headers, *self._parts, end))
+            picture = b"".join((self._headers, *self._parts, b"" if ends else _END_OF_IMAGE))
             self._sink(picture, self._time, self._clock.arrival_us, False, hole)
         self._drop()
+
+    def _ends_with_marker(self) -> bool:
+        """Zeros may stand behind it."""
+        return b"".join(self._parts[-2:]).rstrip(b"\0").endswith(_END_OF_IMAGE)
 
     def _drop(self) -> None:
         self._parts.clear()

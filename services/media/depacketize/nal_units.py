@@ -363,6 +363,22 @@ class NalDepacketizer(ABC):
         for piece in pieces[1:]:
             self._take_piece(piece, self._parts_time)
 
+    def _take_aggregate(self, buffer: bytearray, at: int, end: int, timestamp: int, *, apart_bytes: int = 0) -> None:
+        """Takes the NAL units of an aggregation packet, each behind its length and ``apart_bytes`` from the one before.
+
+        Where the lengths do not lead to its end, or to zeros, one of them is false, and nobody knows which.
+        """
+        spans: list[tuple[int, int]] = []
+        while at + 2 < end:
+            behind = at + 2 + (buffer[at] << 8 | buffer[at + 1])
+            spans.append((at + 2, min(behind, end)))
+            at = behind + apart_bytes
+        false = at > end + apart_bytes or any(buffer[at:end])
+        self.malformed += false
+        for begin, behind in spans:
+            self._take_nal(bytes(buffer[begin:behind]), timestamp)
+            self._damaged = self._damaged or false
+
     def _take_orphan(self, buffer: bytearray, start: int, timestamp: int) -> None:
         """A fragment of a NAL unit whose beginning is missing: its access unit has a hole."""
         header = self._fragmented_header(buffer, start)

@@ -65,6 +65,20 @@ def test_a_picture_with_a_hole_is_left_out() -> None:
         assert [(unit.timestamp, unit.after_hole) for unit in found] == [(9, True)]
 
 
+def test_a_picture_that_lacks_the_end_which_those_before_it_had_is_left_out() -> None:
+    *payloads, last = marked_last(list(jpeg_payloads(picture(95))), 5)
+    assert last.data is not None
+    scan = last.data.removesuffix(b"\xff\xd9")
+    for end in (b"\xff\xd9", b"\xff\xd9\0\0"):
+        units = Units()
+        one = JpegDepacketizer(units, units.clock)
+        pictures = [scan + end, scan[:-7], scan + end]
+        for number, data in enumerate(pictures):
+            sent = [*payloads, last._replace(data=data)]
+            units.push(one, [payload._replace(timestamp=number) for payload in sent])
+        assert [(unit.timestamp, unit.after_hole) for unit in units.units] == [(0, False), (2, True)]
+
+
 def test_tables_that_came_before_are_remembered() -> None:
     kind, width, height, tables, scan = parse_jpeg(picture())
     head = bytes((0, 0, 0, 0, kind, 200, width // 8, height // 8))

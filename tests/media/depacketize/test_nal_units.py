@@ -150,6 +150,25 @@ def test_aggregated_units_are_taken_apart(codec: str) -> None:
 
 
 @pytest.mark.parametrize("codec", CODECS)
+def test_an_aggregation_packet_whose_lengths_do_not_lead_to_its_end_is_damage(codec: str) -> None:
+    head = b"\x78" if codec == "h264" else b"\x60\x01"
+    whole = {tuple(nal for nal in nals if is_slice(codec, nal)) for nals in stream(codec)}
+    for short in range(1, 40):
+        units = Units()
+        one = depacketizer(codec, units)
+        for number, nals in enumerate(stream(codec)[:12]):
+            # Each third picture's last length is too short, and of each third there are zeros behind.
+            lengths = [len(nal) - short * (number % 3 == 1 and nal is nals[-1]) for nal in nals]
+            behind = bytes(short % 8) if number % 3 == 2 else b""
+            body = b"".join(size.to_bytes(2, "big") + nal for size, nal in zip(lengths, nals, strict=True))
+            units.push(one, [Payload(head + body + behind, number * 3600, True)], flush=False)
+        one.flush(1)
+        good = [tuple(nal for nal in unit.data if is_slice(codec, nal)) for unit in units.units if not unit.damaged]  # type: ignore[arg-type]  # lists of them
+        assert whole.issuperset(good), short
+        assert len(good) >= 4
+
+
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("code", [b"\0\0\1", b"\0\0\0\1"])
 def test_start_codes_in_front_of_units_and_in_first_fragments_are_left_out(codec: str, code: bytes) -> None:
     units = Units()
