@@ -193,7 +193,7 @@ class Camera(Model):
     priority: int = Field(default=5, ge=0, le=9)
     """A worker with more to do than it can gives up cameras of the lowest priority first."""
     pin: str = Field(default="", max_length=63)
-    """The worker or the machine that ingests it as long as there is one with room, and records it if it can."""
+    """The worker, machine or rack that ingests it as long as there is one with room, and records it if it can."""
     retention: str | None = None
     """A retention ladder of this camera's own (``full 10d, keyframes 60d every 10s``); None: the default."""
     privacy_masks: PrivacyMasks = ()
@@ -449,6 +449,8 @@ class WorkerLease(Model):
     draining: bool = False
     machine: str = ""
     """Where it runs: the host's name, or the setting ``PANTAU_MACHINE``."""
+    rack: str = ""
+    """The setting ``PANTAU_RACK``."""
     detail: dict[str, str] = {}
 
 

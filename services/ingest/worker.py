@@ -237,6 +237,7 @@ class Worker:
             load=round(self._load, 3),
             draining=self._draining,
             machine=self._service.settings.machine,
+            rack=self._service.settings.rack,
             detail={"cameras": str(len(self.cameras)), OVERLOADED: self._overload.reason},
         )
 

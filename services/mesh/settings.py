@@ -151,6 +151,11 @@ class MeshSettings(Section):
         description="Where this instance runs. Two copies of a camera are kept on different "
         "machines, and a camera is recorded where it is ingested, as far as there is room.",
     )
+    rack: str = Field(
+        default="",
+        max_length=63,
+        description="The rack, or another group of machines, that a camera's pin may name in place of a machine.",
+    )
     admin_host: str = Field(default="127.0.0.1", description="Where /livez, /readyz and /metrics listen.")
     admin_port: int | None = Field(
         default=None, ge=0, le=65535, description="Their port; 0: any free one; default: the service's own."

@@ -231,6 +231,7 @@ class Recorder:
             load=round(cameras / capacity, 3),
             draining=self._draining,
             machine=self.service.settings.machine,
+            rack=self.service.settings.rack,
             detail={"cameras": str(cameras), "free_bytes": str(sum(free))},
         )
 

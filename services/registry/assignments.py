@@ -312,6 +312,7 @@ class Assigner:
                 lease.draining,
                 lease.machine,
                 leaving=ordered(self._ledgers, role, name, lease.machine) is not None,
+                rack=lease.rack,
             )
             for name, lease in alive.items()
         ]

@@ -26,10 +26,16 @@ class WorkerCandidate(NamedTuple):
     """Where it runs; empty: nobody knows."""
     leaving: bool = False
     """It was ordered to give its cameras away, in rounds, and gets none."""
+    rack: str = ""
+
+    @property
+    def places(self) -> set[str]:
+        """What a camera's pin may name to mean this worker."""
+        return {self.name, self.machine, self.rack} - {""}
 
     def is_at(self, pin: str) -> bool:
         """Whether a camera's pin means this worker."""
-        return bool(pin) and pin in (self.name, self.machine)
+        return pin in self.places
 
     @property
     def room(self) -> int:

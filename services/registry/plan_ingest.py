@@ -9,7 +9,8 @@ A camera stays with its worker while that worker lives. Cameras move in three ca
 
 A worker that was ordered to leave gets no camera and gives its own away, a few in a round, as far as there is room.
 
-A camera's pin names a worker or a machine: as long as there is one with room the camera is there, and not moved away.
+A camera's pin names a worker, a machine or a rack: as long as there is one with room the camera is there, and not moved
+away.
 A worker's capacity is a limit: a camera for which no worker has room has none (`unassigned`).
 """
 

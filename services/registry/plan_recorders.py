@@ -42,9 +42,9 @@ class _Recorders:
         self._heap = [(self._fullness(name), name) for name in self.willing]
         heapify(self._heap)
         self._at: defaultdict[str, set[Id]] = defaultdict(set)
-        """Machine or recorder → the willing recorders there."""
+        """Machine, rack or recorder → the willing recorders there."""
         for name, worker in self.willing.items():
-            for place in {name, worker.machine} - {""}:
+            for place in worker.places:
                 self._at[place].add(name)
 
     def least_full(self, but: Collection[Id], near: str = "", others: Collection[Id] | None = None) -> Id | None:

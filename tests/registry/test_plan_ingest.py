@@ -101,6 +101,16 @@ def test_a_pinned_camera_is_where_it_is_pinned_while_there_is_room_and_is_not_mo
     assert set(gone.values()) <= {"w2", "w3"}
 
 
+def test_a_camera_that_is_pinned_to_a_rack_is_on_the_least_full_of_its_workers() -> None:
+    there = [
+        WorkerCandidate("w1", 9),
+        *(WorkerCandidate(f"w{n}", 9, machine=f"box-{n}", rack="rack-1") for n in (2, 3)),
+    ]
+    planned = plan("abcd", dict.fromkeys("abcd", "w1"), there, settled=True, pins=dict.fromkeys("abcd", "rack-1"))
+    assert Counter(planned.values()) == {"w2": 2, "w3": 2}
+    assert plan("abcd", planned, there, settled=True, pins=dict.fromkeys("abcd", "rack-1")) == planned
+
+
 def test_a_draining_worker_keeps_what_nobody_else_has_room_for() -> None:
     there = [WorkerCandidate("w1", draining=True), WorkerCandidate("w2", 1)]
     planned = plan(["a", "b"], {"a": "w1", "b": "w1"}, there, settled=False)

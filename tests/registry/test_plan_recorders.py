@@ -83,6 +83,13 @@ def test_copies_are_on_different_machines_and_one_of_them_where_the_camera_is_in
     assert max(counts.values()) - min(counts.values()) <= 2
 
 
+def test_a_camera_that_is_pinned_to_a_rack_is_recorded_there() -> None:
+    there = [WorkerCandidate(f"r{n}", machine=f"box-{n}", rack=f"rack-{n // 2}") for n in range(4)]
+    planned = plan({"a": 1, "b": 1}, {}, there, away=(), settled=True, machines={"a": "rack-1", "b": "rack-0"})
+    assert planned["a"].homes[0] in ("r2", "r3")
+    assert planned["b"].homes[0] in ("r0", "r1")
+
+
 def test_a_recorders_capacity_is_a_limit() -> None:
     planned = plan(dict.fromkeys("abc", 1), {}, [WorkerCandidate("r1", 2)], away=(), settled=True)
     assert len(planned) == 2
