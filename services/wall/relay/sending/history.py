@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from services.contracts.frames import decode
@@ -26,7 +27,7 @@ class SentLayouts:
     Of frames that C took from the bus the messages are kept, and laid out when they are asked for.
     """
 
-    __slots__ = ("_by_serial", "_held", "_now", "_order", "_taken", "serials")
+    __slots__ = ("_by_serial", "_held", "_now", "_order", "_taken", "_taken_count", "serials")
 
     def __init__(self) -> None:
         self._by_serial: dict[int, PacketLayout] = {}
@@ -36,6 +37,7 @@ class SentLayouts:
         self._now = 0.0
         """When something was sent last."""
         self._taken: deque[tuple[float, bytes]] = deque()
+        self._taken_count = 0
         self.serials = ffi.new("uint32_t *")
         """How many frames C has taken; it numbers them, and each is added here at once."""
 
@@ -52,12 +54,22 @@ class SentLayouts:
             self._by_serial[layout.serial] = layout
             self._order.append((now, layout))
 
-    def add_taken(self, message: bytes, now: float) -> None:
-        """C has taken a frame, and sent it."""
+    def add_taken(self, message: bytes, now: float) -> int:
+        """C has taken a frame, and sent it. Returns its number, for `drop_taken`."""
         taken, self._now = self._taken, now
         taken.append((now, message))
         if taken[0][0] < now - KEEP_SECONDS:
             taken.popleft()
+        self._taken_count += 1
+        return self._taken_count
+
+    def drop_taken(self, numbers: Iterable[int]) -> None:
+        """Nobody needs these frames again."""
+        taken = self._taken
+        for number in numbers:
+            back = self._taken_count - number
+            if back < len(taken):
+                taken[-1 - back] = (taken[-1 - back][0], b"")
 
     def forget(self, now: float) -> None:
         """Lets go of those that nobody was sent any more."""
@@ -93,7 +105,10 @@ class SentLayouts:
         back = (self.serials[0] - 1 - serial) % TAKEN_SERIALS
         if serial < TAKEN_SERIALS or back >= len(self._taken):
             return None
-        unit = decode(self._taken[-1 - back][1])
+        message = self._taken[-1 - back][1]
+        if not message:
+            return None
+        unit = decode(message)
         layout = lay_out_by_python(unit.codec, unit.payload, (0, 0))  # payloads and runs are the same in any shape
         layout.serial = serial
         self.keep(layout, self._now)

@@ -8,7 +8,7 @@ Where all of a feed's sinks are such viewers, the kernel also takes the feed's f
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from services.media.output_order import Placement
 from services.media.rtp import HEADER_BYTES, abs_send_time
@@ -20,6 +20,9 @@ from services.wall.relay.sending.slot import Slot
 from services.wall.relay.sending.track import SteadyWay
 
 Sink = TypeVar("Sink")
+FRAMES_TO_KEYFRAME: Final = 15
+"""So many frames behind a keyframe nothing from before it is sent again: a receiver that has the keyframe needs none of
+it, and one that lacks packets of it has asked for them by then."""
 
 
 class _Call(NamedTuple, Generic[Sink]):
@@ -39,7 +42,7 @@ class _Call(NamedTuple, Generic[Sink]):
 class SteadyViewers(Generic[Sink]):
     """One feed's."""
 
-    __slots__ = ("_calls", "_codec", "_loan", "_members", "_others", "_taking")
+    __slots__ = ("_before", "_calls", "_codec", "_loan", "_members", "_numbers", "_others", "_taking")
 
     def __init__(self) -> None:
         self._codec = 0
@@ -50,6 +53,10 @@ class SteadyViewers(Generic[Sink]):
         self._taking: Sequence[TakingCall] = ()
         """The calls, as C knows them."""
         self._loan: KernelFeed | None = None
+        self._numbers: list[int] = []
+        """Of the frames that C has taken since the last keyframe that it was lent to behind."""
+        self._before: list[int] = []
+        """Of those before that keyframe, until they are dropped."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -116,6 +123,9 @@ class SteadyViewers(Generic[Sink]):
         if self._loan is None:
             self._loan = KernelFeed(calls[0].way.sent_layouts.serials)
         self._loan.lend(self._taking, frame.unit.codec, frame.unit.order, room_bytes)
+        if frame.keyframe:
+            self._before += self._numbers
+            self._numbers = []
 
     def end_loan(self) -> None:
         """C takes nothing more before it is lent to again."""
@@ -128,7 +138,11 @@ class SteadyViewers(Generic[Sink]):
         if loan is None or not (taken := loan.take(message, now)):
             return NOT_TAKEN
         assert self._calls
-        self._calls[0].way.sent_layouts.add_taken(message, now)
+        layouts, numbers = self._calls[0].way.sent_layouts, self._numbers
+        numbers.append(layouts.add_taken(message, now))
+        if self._before and len(numbers) >= FRAMES_TO_KEYFRAME:
+            layouts.drop_taken(self._before)
+            self._before = []
         return taken
 
     def look_at_taken(self, frame: Frame, now: float) -> Sequence[Sink]:

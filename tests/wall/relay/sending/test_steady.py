@@ -18,6 +18,7 @@ from services.mesh.clock import ManualClock
 from services.wall.relay.engine.send_batch import probe_offload
 from services.wall.relay.sending.quality import QualityLevel
 from services.wall.relay.sending.slot import Slot
+from services.wall.relay.sending.steady import FRAMES_TO_KEYFRAME
 from services.wall.relay.sources.feed import STALE_SECONDS, ProfileFeed
 from services.wall.relay.sources.live import LiveSource
 from tests.wall.relay.kernel.built import kernel, needs_compiler
@@ -208,6 +209,22 @@ async def test_c_takes_nothing_from_the_bus_that_somebody_else_is_to_be_given() 
             tile.frame()
         assert (tile.taken, twin.track.frames) == (taken + 2, frames + 6)
         assert len(heard) == 3
+
+
+async def test_what_c_took_before_a_keyframe_is_forgotten_soon_behind_it() -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        numbers = [int(twin.track.stream.sequence)]
+        for _ in range(10):
+            tile.frame()
+            numbers.append(int(twin.track.stream.sequence))
+        tile.frame(9000, key=True)
+        for n in range(FRAMES_TO_KEYFRAME):  # another one each time: a frame that was asked for is kept as others are
+            assert n >= 5 or twin.track.history.find_packet(numbers[n] & 0xFFFF)
+            tile.frame()
+        assert not any(twin.track.history.find_packet(number & 0xFFFF) for number in numbers[5:10])
+        since = range(numbers[10], int(twin.track.stream.sequence))
+        assert all(twin.track.history.find_packet(number & 0xFFFF) for number in since)
 
 
 async def test_a_feed_whose_frames_c_takes_is_no_silent_one() -> None:
