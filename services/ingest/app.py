@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from services.contracts.models import Id
 from services.contracts.troubles import Trouble
@@ -41,6 +41,8 @@ class WorkerKeeper:
         self._arguments = arguments
         self._environ = environ
         self._process: ChildProcess | None = None
+        self._ending: asyncio.Task[int] | None = None
+        """Waits for the end of that process."""
         self._policy = RestartPolicy()
         self._started = False
         self._started_at = 0.0
@@ -64,11 +66,12 @@ class WorkerKeeper:
         """Keeps the worker until ``stopping``; then ends it. Raises `ChildRefusedError`."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        stop = loop.create_task(stopping.wait())
         try:
             while not stopping.is_set():
                 self._seen = self._look(self.name.holder())
-                if self._process is not None and not self._process.running:
-                    status, self._process = await self._process.wait(), None
+                if self._process is not None and self._ending is not None and not self._process.running:
+                    status, self._process, self._ending = await self._ending, None, None
                     await _either(stopping, self._pause_seconds(status, loop.time() - started))
                     continue  # each moment until the next one reads is missing in recordings
                 if self._seen is None and self._process is None:
@@ -77,21 +80,16 @@ class WorkerKeeper:
                     self._process = await ChildProcess.start(
                         self._arguments, environ=self._environ, with_parent=None, own_group=True
                     )
+                    self._ending = loop.create_task(self._process.wait())
                     log.info("ingest.worker_started", worker=self.name.name, pid=self._process.pid)
-                await self._rest(stopping)
+                # Until the next look, or at once where it is to stop or the process ends.
+                waits = [stop] if self._ending is None else [stop, self._ending]
+                await asyncio.wait(waits, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            stop.cancel()
+            if self._ending is not None:
+                self._ending.cancel()
             await asyncio.shield(self._stop())
-
-    async def _rest(self, stopping: asyncio.Event) -> None:
-        """Returns after `LOOK_SECONDS`, or at once where it is to stop or the process ends."""
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(stopping.wait())]
-        if self._process is not None:
-            waits.append(asyncio.ensure_future(self._process.wait()))
-        try:
-            await asyncio.wait(waits, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
 
     def _pause_seconds(self, status: int, lived_seconds: float) -> float:
         if status == EXIT_REFUSED:

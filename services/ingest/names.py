@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -68,10 +69,15 @@ class Name:
         text = f"{self.role} {self.mesh.nats_url} {self.mesh.site} {self.name}"
         return folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.{self.role}"
 
+    @cached_property
+    def _known_path(self) -> Path:
+        """To look at several times a second: the folder is made and examined for who takes the name."""
+        return self.path
+
     def holder(self) -> Holder | None:
         """Who has it now; None: nobody."""
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self._known_path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:

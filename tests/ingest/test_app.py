@@ -16,7 +16,6 @@ from services.mesh.child import ChildRefusedError
 from services.mesh.lifecycle import EXIT_REFUSED
 from services.mesh.settings import MeshSettings
 
-NAME = Name(MeshSettings(nats_url="nats://127.0.0.1:4333"), "worker", "ingest-host-1")
 WORKER = """
 import sys, time
 from services.ingest.names import HeldName, Name
@@ -38,8 +37,13 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
+def name() -> Name:
+    """In this test's folder."""
+    return Name(MeshSettings(nats_url="nats://127.0.0.1:4333"), "worker", "ingest-host-1")
+
+
 def keeper(program: str = WORKER) -> WorkerKeeper:
-    return WorkerKeeper(NAME, [sys.executable, "-c", program], dict(os.environ))
+    return WorkerKeeper(name(), [sys.executable, "-c", program], dict(os.environ))
 
 
 @asynccontextmanager
@@ -56,7 +60,7 @@ async def kept(keeper: WorkerKeeper) -> AsyncIterator[asyncio.Event]:
 async def holder_but(pid: int) -> int:
     """The pid of the name's holder, once that is not ``pid``."""
     async with asyncio.timeout(90):
-        while (holder := NAME.holder()) is None or holder.pid in (0, pid):
+        while (holder := name().holder()) is None or holder.pid in (0, pid):
             await asyncio.sleep(0.02)
         return holder.pid
 
@@ -72,7 +76,7 @@ async def test_a_worker_is_started_and_again_when_it_is_killed_or_hangs_and_ends
         async with asyncio.timeout(90):
             while not keeping.ready:
                 await asyncio.sleep(0.02)
-    assert NAME.holder() is None
+    assert name().holder() is None
     assert third != second
 
 
