@@ -259,6 +259,11 @@ class Feed:
         if self._loan is not None:
             self._loan.end_loan()
 
+    def catch_up(self) -> None:
+        """Takes what the kernel has made messages of: it is looked at."""
+        if self._loan is not None:
+            self._loan.fetch()
+
     def take_usual(self, pictures: UsualPictures) -> None:
         """The kernel has made messages, and they were published: notes and keeps them."""
         now, arrived = self._clock.monotonic(), [arrival_us / 1e6 for arrival_us in pictures.arrivals_us]
@@ -286,8 +291,7 @@ class Feed:
         pipeline = self.pipelines.get(packet.kind)
         if pipeline is None:
             return
-        if self._loan is not None:
-            self._loan.fetch()  # it came before
+        self.catch_up()  # it came before
         messages = pipeline.feed(packet, self._epoch)
         if packet.kind == "video":
             if messages:
@@ -320,6 +324,8 @@ class Feed:
         """Ends a run that stands still. ``now`` is `Clock.monotonic`'s."""
         if self._run is None or self._verdict is None or self._verdict.done():
             return
+        if now - self._packet_at > min(self._settings.stall_seconds, self._settings.keyframe_seconds):
+            self.catch_up()
         if (end := self._judge(now)) is not None:
             if end.reason is Reason.STALLED:
                 self._pace.stalled(now)
@@ -373,8 +379,8 @@ class Feed:
             self._on_change()
 
     def report(self) -> ProfileReport:
-        """What is observed of the video."""
-        self.end_loan()
+        """What is observed of the video; of its clock when the loan ended last, which is some seconds ago at most."""
+        self.catch_up()
         pipeline = self.pipelines["video"]
         online = self.status == "online"
         meter = pipeline.meter

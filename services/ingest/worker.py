@@ -68,7 +68,7 @@ log = get_logger()
 TICK_SECONDS: Final = 0.1
 """How quickly a change of the catalogue, the assignments or the lease is acted on."""
 WATCH_SECONDS: Final = 0.5
-"""Between looks at the cameras. What C has taken is kept so late; a source that stalls is noticed so late."""
+"""Between looks at the cameras: a source that stalls is noticed so late."""
 LATE_SECONDS: Final = 1.0
 """A tick that comes so late finds packets waiting that nobody had time for: sources are not judged at it."""
 REPORT_SECONDS: Final = 2.0
@@ -288,7 +288,6 @@ class Worker:
             self._held_until = lease.held_until
             if now >= watch_due:
                 watch_due = now + WATCH_SECONDS
-                self._catch_up()
                 if now - last < LATE_SECONDS:
                     for camera in self.cameras.values():
                         camera.tick(now)

@@ -84,8 +84,9 @@ class MediaWriter:
         At once where the kernel has taken them all: to come back for it would cost a turn of the loop.
         """
         sent, self._sent = self._sent, False
-        transport = self._transport()
-        if not sent or not self.rest_seconds or self._rests or self._parts or transport is None:
+        if not sent or not self.rest_seconds or self._rests or self._parts:
+            return
+        if (transport := self._transport()) is None:
             return
         if transport.get_write_buffer_size():
             self._rest_soon()

@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.contracts.frames import AccessUnit, Codec, Flags, decode
+from services.contracts.frames import AccessUnit, Codec, Flags, decode, encode_fields
 from services.contracts.models import Reason
 from services.ingest.feed import OPEN_GRACE_SECONDS, Feed, Readers, Run
 from services.ingest.pace import NO_MEDIA_SECONDS
 from services.ingest.pipeline import Pipeline
 from services.ingest.readers.source import Kind, Outlet, Packet, ReaderEnd, Source, Track
 from services.ingest.settings import IngestSettings
+from services.ingest.usual_pictures import UsualPictures
 from services.mesh.clock import ManualClock, sleep
 from tests.media.encoded import video
 
@@ -372,3 +373,52 @@ def test_what_the_kernel_has_is_taken_back_before_tracks_are_begun_anew() -> Non
     assert found == [None]
     feed.opened((VIDEO._replace(codec=Codec.HEVC), SOUND), "tcp", bursts=False)
     assert found == [None, Codec.H264]
+
+
+class UnfetchedPictures:
+    """A loan with pictures that were not fetched yet."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self.came_at: list[float] = []
+
+    def fetch(self) -> None:
+        if came_at := self.came_at:
+            self.came_at = []
+            messages = [encode_fields(0, Codec.H264, 3, number, 0, 0, 0, 0, 0, b"") for number in range(len(came_at))]
+            counts = [0] * len(came_at)
+            arrivals_us = [round(at * 1e6) for at in came_at]
+            self._feed.take_usual(UsualPictures(messages, arrivals_us, counts, counts, counts))
+
+    def end_loan(self) -> None:
+        raise AssertionError("nothing that is lent changes")
+
+
+async def test_a_source_is_not_given_up_for_pictures_that_the_kernel_has_and_is_without_them() -> None:
+    async def silent(_source: Source, outlet: Outlet) -> ReaderEnd:
+        outlet.opened((VIDEO,))
+        for number in range(2):
+            outlet.packet(packet(number))
+        return await for_ever()
+
+    async with running(silent) as bench:
+        await bench.until(lambda: bench.feed.status == "online")
+        loan = UnfetchedPictures(bench.feed)
+        bench.feed.lent(loan)
+        bench.clock.advance(SETTINGS.stall_seconds - 0.5)
+        loan.came_at = [bench.clock.monotonic()]
+        bench.clock.advance(SETTINGS.stall_seconds - 1.0)
+        bench.feed.check(bench.clock.monotonic())
+        assert bench.feed.status == "online"
+        assert bench.feed.report().frames == 3
+        bench.feed.lent(None)
+        await bench.until(lambda: bench.feed.status == "offline", turn=0.5)
+        assert bench.feed.reason is Reason.STALLED
+
+
+def test_a_report_counts_what_the_kernel_has_and_ends_no_loan() -> None:
+    feed = Bench(lambda _source, _outlet: for_ever()).feed
+    loan = UnfetchedPictures(feed)
+    feed.lent(loan)
+    loan.came_at = [1.0, 1.04]
+    assert feed.report().frames == 2

@@ -110,13 +110,20 @@ class KeptCamera:
 
     def add_messages(self, messages: Sequence[bytes], now: float) -> None:
         """As `add_message`, of several."""
+        at = 0
+        for begin in [place for place, message in enumerate(messages) if begins_gop(message)]:
+            self._add_within_gop(messages[at:begin], now)
+            self.add_message(messages[begin], now)
+            at = begin + 1
+        self._add_within_gop(messages[at:], now)
+
+    def _add_within_gop(self, messages: Sequence[bytes], now: float) -> None:
         growing, size_bytes = self._growing, sum(map(len, messages))
         if (
             growing is None
             or growing.messages is None
             or growing.size_bytes + size_bytes > CHUNK_BYTES
             or len(growing.messages) + len(messages) > CHUNK_MESSAGES
-            or any(map(begins_gop, messages))
         ):
             for message in messages:
                 self.add_message(message, now)

@@ -4,8 +4,8 @@ The sockets stand in an epoll of their own, which stands in the event loop's: on
 that have something. What C leaves is Python's to look at, in the same buffer.
 
 C also writes to NATS, and stays for a while: it reads, writes and rests again and again. It comes back at once where a
-connection needs Python, and where no camera has anything and the event loop's epoll shows something else. What it has
-taken stands in each connection's store (`services.ingest.kernel.store`), until it is fetched.
+connection needs Python, and behind a rest where the event loop's epoll shows something else. What it has taken stands
+in each connection's store (`services.ingest.kernel.store`), until it is fetched.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from services.mesh.log import get_logger
 log = get_logger()
 
 MAX_MESSAGE_BYTES: Final = LIMITS["PI_MESSAGE_BYTES"]
-STAY_US: Final = 6_000
+STAY_US: Final = 20_000
 """So long a call may last. Timers of the process are late by it."""
-QUIET_US: Final = 10_000
+QUIET_US: Final = 4_000
 """For so long after the event loop had something else to do calls are short: what follows of it takes turns too."""
 
 

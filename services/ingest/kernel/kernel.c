@@ -7,7 +7,6 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -755,25 +754,26 @@ static struct timespec span_of(int64_t us) {
   return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
-/* Whether the event loop has something to do within so many microseconds, the engine's own sockets among it. */
-static int is_wanted(const pi_engine *engine, int64_t us) {
-  struct pollfd loop = {.fd = engine->loop, .events = POLLIN};
-  const struct timespec patience = span_of(us);
-  return us > 0 && ppoll(&loop, 1, &patience, NULL) != 0;
+typedef enum { NOTHING, CAMERAS, OTHERS } woken_t;
+
+/* What the event loop has to do within so many milliseconds; a look there takes nothing from it. */
+static woken_t wait_for(const pi_engine *engine, int ms) {
+  struct epoll_event events[2];
+  const int count = epoll_wait(engine->loop, events, 2, ms);
+  if (count == 1 && events[0].data.fd == engine->epoll) { /* as libuv notes them */
+    return CAMERAS;
+  }
+  return count ? OTHERS : NOTHING;
 }
 
 EXPORT int pi_turn(pi_engine *engine) {
   const int64_t until = now_us(CLOCK_MONOTONIC) + (engine->loop < 0 ? 0 : engine->stay_us);
-  int reads = 0, was_woken = 1;
+  int reads = 0;
   engine->sent = engine->lines_count = engine->begun_bytes = engine->looks = engine->ended = 0;
   engine->sent_bytes = engine->urgent = engine->others = 0;
   for (;;) {
     const uint32_t sent = engine->sent;
     const int ready = read_ready(engine);
-    if (ready <= 0 && was_woken) {
-      engine->others = 1;
-      break;
-    }
     if (ready > 0) {
       reads += ready;
       if (!publish(engine) || engine->urgent || engine->ended) {
@@ -784,8 +784,10 @@ EXPORT int pi_turn(pi_engine *engine) {
         nanosleep(&rest, NULL);
       }
     }
-    was_woken = ready <= 0 || engine->sent == sent;
-    if (was_woken ? !is_wanted(engine, until - now_us(CLOCK_MONOTONIC)) : now_us(CLOCK_MONOTONIC) >= until) {
+    const int64_t left = until - now_us(CLOCK_MONOTONIC);
+    const woken_t woken = left > 0 ? wait_for(engine, (int)((left + 999) / 1000)) : NOTHING;
+    engine->others = woken == OTHERS;
+    if (woken != CAMERAS) {
       break;
     }
   }

@@ -41,6 +41,8 @@ from services.media.rtsp.framing import ChannelReceiver, RtspFramer
 from services.media.rtsp.messages import RtspMessage, RtspSyntaxError
 
 TICK_SECONDS: Final = 0.25
+STEADY_SECONDS: Final = 1.0
+"""So often is all looked at of a session whose pictures come the short way: until it falls silent."""
 REPORT_SECONDS: Final = 5.0
 """Between receiver reports (RFC 3550, 6.2: 5 s at least). Some cameras take them for keep-alives."""
 SETTLE_SECONDS: Final = 0.5
@@ -138,6 +140,7 @@ class _DirectSession:
         self._usual: UsualTaker | None = None
         self._picture_channel: int | None = None
         self._tick_at = 0.0
+        self._steady_until = 0.0
         self._ticking: asyncio.TimerHandle | None = None
         self._reordering: asyncio.TimerHandle | None = None
 
@@ -530,7 +533,13 @@ class _DirectSession:
         if self._transport is None:
             return
         if self._short is not None:
-            self._heard_at = max(self._heard_at, self._short.heard_at)
+            heard_at = self._short.heard_at
+            if now - heard_at < TICK_SECONDS and now < self._steady_until:
+                self._dialogue.tick(now)
+                self._write_output()
+                return
+            self._steady_until = now + STEADY_SECONDS - TICK_SECONDS / 2
+            self._heard_at = max(self._heard_at, heard_at)
         silent_seconds = now - self._heard_at if in_time else 0.0
         if self._short is not None and silent_seconds >= TICK_SECONDS:
             self._short.look_impatiently()

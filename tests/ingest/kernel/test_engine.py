@@ -361,3 +361,20 @@ def test_what_is_no_picture_may_wait_for_others_pictures(data: bytes, urgent: in
         theirs.send(data)
         assert kernel().pi_turn(inner) == 1
         assert (inner.looks, inner.look[0], inner.urgent) == (1, 5, urgent)
+
+
+def test_a_call_that_stays_ends_for_others_although_cameras_always_have_something() -> None:
+    inner, connection = ffi.new("pi_engine *"), ffi.new("pi_connection *")
+    buffer = bytearray(100)
+    (ours, theirs), (other, its) = socket.socketpair(), socket.socketpair()
+    with ours, theirs, other, its, select.epoll() as epoll, select.epoll() as loop:
+        inner.epoll, inner.loop, inner.bus, inner.stay_us = epoll.fileno(), loop.fileno(), -1, 2_000_000
+        connection.buffer, connection.size, connection.fd = ffi.from_buffer("uint8_t[]", buffer), 100, ours.fileno()
+        connection.payload_type, connection.lent = 96, 1
+        assert kernel().pi_watch(inner, connection) == 0
+        theirs.send(picture(0, 1000))  # its rest has no room, and stays in the socket
+        loop.register(epoll.fileno(), select.EPOLLIN)
+        loop.register(other.fileno(), select.EPOLLIN)
+        its.send(b"now")
+        assert kernel().pi_turn(inner) == 1
+        assert inner.others == 1

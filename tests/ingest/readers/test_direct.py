@@ -4,6 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from services.contracts.models import Reason
 from services.ingest.readers.direct import TICK_SECONDS, RtspProtocol, _DirectSession
 from services.ingest.readers.short_way import ShortWay
@@ -89,6 +91,38 @@ async def test_a_worker_that_comes_late_does_not_take_the_rest_of_a_picture_for_
         assert session._ticking is not None
         session._ticking.cancel()
         assert short.looks == looks
+
+
+async def test_a_session_in_its_stride_is_looked_at_seldom_keeps_alive_and_is_looked_at_when_it_falls_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, url = asyncio.get_running_loop(), "rtsp://camera.example/main"
+    session = _DirectSession(Source(url), parse_address(url), cast("Outlet", None), None, SourceBacklog())
+    short = Waiting()
+    session._short = cast("ShortWay", short)
+    session._transport = Wire()
+    session._opened_at = loop.time()
+    watched: list[float] = []
+    kept_alive: list[float] = []
+    monkeypatch.setattr(session, "_watch", lambda _now, silent_seconds: watched.append(silent_seconds))
+    monkeypatch.setattr(session._dialogue, "tick", kept_alive.append)
+
+    def tick(heard_seconds_ago: float) -> None:
+        short.heard_at = loop.time() - heard_seconds_ago
+        session._tick_at = loop.time()
+        session._tick(float("inf"))
+        assert session._ticking is not None
+        session._ticking.cancel()
+
+    tick(0.0)
+    tick(0.0)
+    assert (len(watched), len(kept_alive), short.looks) == (1, 2, 0)
+    session._heard_at = 0.0
+    tick(2 * TICK_SECONDS)
+    assert (len(watched), len(kept_alive), short.looks) == (2, 3, 1)
+    session._steady_until = 0.0
+    tick(0.0)
+    assert (len(watched), short.looks) == (3, 1)
 
 
 class Farewell:
