@@ -106,17 +106,18 @@ async def test_what_a_worker_gives_up_is_told_as_overloaded_and_read_again_when_
     await rig.until_online("cam-002")
     await rig.want("cam-001", "sub")
     await rig.until_online("cam-001", "sub")
-    worker.ingest._shedding.shed["cam-001"] = "sub"
+    shedding = worker.ingest._shedding
+    shedding.shed["cam-001"], shedding._well = "sub", 0  # a worker that was well for some looks would take it back
     await rig.until(lambda: not worker.cameras["cam-001"].sub_open)
     reply, _ = await rig.want("cam-001", "sub")
     assert (reply.status, reply.reason) == ("failed", Reason.OVERLOADED)
     assert rig.profile("cam-001").status == "online", "main is recorded on"
-    worker.ingest._shedding.shed["cam-001"] = "camera"
+    shedding.shed["cam-001"], shedding._well = "camera", 0
     assert (await rig.until_offline("cam-001")).reason is Reason.OVERLOADED
     reply, _ = await rig.want("cam-001", "main")
     assert (reply.status, reply.reason) == ("failed", Reason.OVERLOADED)
     await rig.until_online("cam-001")
-    assert worker.ingest._shedding.shed == {}
+    assert shedding.shed == {}
 
 
 async def test_a_camera_that_it_is_told_to_take_over_is_read_before_the_bucket_says_so(
