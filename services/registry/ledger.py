@@ -23,8 +23,8 @@ from services.mesh.states import StateFeed
 M = TypeVar("M", bound=Model)
 
 WRITE_SECONDS: Final = 1.5
-"""A request that is lost with its connection is given up after this time. It may have been carried out: the mirror then
-shows it, and a repetition is refused by its revision."""
+"""A request that has no answer, as while JetStream elects, or that is lost with its connection is given up after this
+time. It may have been carried out: the mirror then shows it, and a repetition is refused by its revision."""
 
 
 class Ledger(Generic[M]):
@@ -63,7 +63,8 @@ class Ledger(Generic[M]):
 
     async def fetch(self, key: str) -> tuple[M, int] | None:
         """The value and its revision, read from the bucket and not from the mirror, which may be behind."""
-        entry = await self._bucket.get(key)
+        async with _in_time(key):
+            entry = await self._bucket.get(key)
         if entry is not None:
             self._keep(key, *entry)
         return entry
@@ -128,7 +129,7 @@ async def _in_time(key: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise UnavailableError(
-            f"{key} was not written within {WRITE_SECONDS:g} s; look whether it was, then try again"
+            f"the bucket did not answer within {WRITE_SECONDS:g} s about {key}; look whether it has it, then try again"
         ) from error
 
 
