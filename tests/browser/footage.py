@@ -129,11 +129,14 @@ def _seconds(text: str) -> float:
 
 
 def _recorded(pantau: Running, name: str, seconds: float, count: int = 1) -> list[tuple[float, float]]:
-    """The camera's ranges, as soon as there are ``count`` and the last one is so long."""
+    """The camera's ranges, as soon as there are ``count`` and the last one is so long; while they grow it is waited."""
+    last: list[tuple[float, float]] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         ranges = _ranges(pantau, name)
         if len(ranges) >= count and ranges[-1][1] - ranges[-1][0] >= seconds:
             return ranges
+        if ranges != last:
+            last, deadline = ranges, time.monotonic() + PATIENCE_SECONDS
         assert time.monotonic() < deadline, f"{name} is not recorded: {ranges}"
         time.sleep(0.3)

@@ -14,7 +14,7 @@ from tests.browser.people_page import people_page
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),  # three loads of the app and six passwords, which are slow to check
     pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the app is not built: make web"),
 ]
 FIRST, SECOND = "kata sandi yang pertama", "kata sandi yang kedua"

@@ -42,8 +42,11 @@ async def record(bus: Bus, recorder: Recorder, camera_id: str, units: list[Acces
 
 async def take(player: FootagePlayer, at_us: int, mode: PlaybackMode, count: int) -> list[AccessUnit | FootageGap]:
     items: list[AccessUnit | FootageGap] = []
-    async with aclosing(player.read(at_us, mode)) as found, asyncio.timeout(PATIENCE_SECONDS):
+    """The first ``count`` items, or all. It is each of them that is waited for."""
+    now = asyncio.get_running_loop().time
+    async with aclosing(player.read(at_us, mode)) as found, asyncio.timeout(PATIENCE_SECONDS) as patience:
         async for item in found:
+            patience.reschedule(now() + PATIENCE_SECONDS)
             items.append(item)
             if len(items) == count:
                 break

@@ -18,6 +18,7 @@ from services.mesh.bus import Bus
 from services.mesh.sealing import OpeningKey, load_keys, seal
 from services.mesh.settings import MeshSettings
 from services.registry import imports
+from tests.eventually import while_it_moves
 from tests.registry.running import ask, crash, eventually, registry
 from tests.wall.front.running import RunningFront, running_front
 
@@ -40,7 +41,12 @@ async def get(front: RunningFront, path: str) -> Any:
 
 
 async def over(front: RunningFront, path: str) -> Any:
-    return await eventually(lambda: get(front, path), lambda job: job["status"] not in ("waiting", "running"))
+    """The job once it is over, however long its rows take."""
+    return await while_it_moves(
+        lambda: get(front, path),
+        lambda job: job["status"] not in ("waiting", "running"),
+        lambda job: (job["status"], job["done"]),
+    )
 
 
 async def test_a_job_tells_what_became_of_each_row_and_its_refused_rows_are_mended_and_imported(
