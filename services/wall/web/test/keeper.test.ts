@@ -98,6 +98,18 @@ describe("the session keeper", () => {
     return session(0);
   }
 
+  it("shows nothing of a session that it slept through, and opens another", async () => {
+    const slept = await start();
+    keeper.startAnew();
+    expect([keeper.session, keeper.link.value.phase, slept.closed]).toEqual([null, "lost", true]);
+    await settle();
+    session(1).connect();
+    expect(keeper.session).toBe(session(1));
+    expect(keeper.link.value.phase).toBe("open");
+    slept.events.gone();
+    expect(keeper.session).toBe(session(1));
+  });
+
   it("tells of frames that come to the screen together in one message", async () => {
     keeper.need(4);
     await vi.advanceTimersByTimeAsync(0);

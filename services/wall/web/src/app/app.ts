@@ -28,6 +28,7 @@ import { arrangementOf, withCamera } from "../model/saved-wall.js";
 import { siteNow } from "../model/site-clock.js";
 import type { LinkPhase } from "../model/tile-status.js";
 import { decode, encode, incidentIn, savedWallIn } from "../model/url-state.js";
+import { WakeWatch } from "../model/wake.js";
 import {
   enlargedCamera,
   fill,
@@ -71,6 +72,7 @@ const CAMERAS_PERIOD_MS = 20_000;
 const CAMERA_SPACING_MS = 2000;
 const VERSION_PERIOD_MS = 60_000;
 const IDLE_PERIOD_MS = 5000;
+const WAKE_PERIOD_MS = 500;
 const INCIDENTS_PERIOD_MS = 60_000;
 /** ICE servers with short-lived credentials are reused for so long. */
 const ICE_SERVERS_LAST_MS = 30_000;
@@ -213,6 +215,8 @@ export class App {
     this.idle.locked.subscribe(() => this.onLocked());
     if (!this.screen) setInterval(() => this.idle.look(this.me.value?.session ?? ""), IDLE_PERIOD_MS);
     setInterval(() => this.lookForVersion(), VERSION_PERIOD_MS);
+    const wake = new WakeWatch();
+    setInterval(() => wake.look() && this.onWake(), WAKE_PERIOD_MS);
     window.addEventListener("hashchange", ({ newURL }) => this.onHash(new URL(newURL).hash));
     window.addEventListener("pagehide", () => this.keeper.stop());
     window.addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -232,6 +236,14 @@ export class App {
       if (named !== null && this.walls.lacks(named)) this.show({ dialog: { kind: "walls", missing: true } });
     });
     if (incident !== null) this.show({ dialog: { kind: "incident-page", id: incident } });
+  }
+
+  /** Nothing that the page knows is of now. */
+  private onWake(): void {
+    this.keeper.startAnew();
+    this.feed.trigger();
+    this.camerasReader.trigger();
+    this.incidentsReader.trigger();
   }
 
   /** Whether there is somebody to sign out and to lock the page for. */

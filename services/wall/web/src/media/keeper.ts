@@ -261,6 +261,17 @@ export class SessionKeeper {
     before?.close();
   }
 
+  /**
+   * Another session takes this one's place, which may be over without having said so, as after the computer's sleep.
+   * Until then no picture counts as fresh: what is still decoded is as old as the sleep.
+   */
+  startAnew(): void {
+    const { session } = this;
+    if (session === null) return;
+    this.lost();
+    session.close();
+  }
+
   private lost(): void {
     this.session = null;
     this.waiting = false;
