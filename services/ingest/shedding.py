@@ -24,7 +24,7 @@ from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from services.contracts.models import Id
-from services.ingest.overload import CALM, FULL_LOAD, VERY_LATE_SECONDS, WorkerLoad
+from services.ingest.overload import CALM, FULL_LOAD, LATE_SECONDS, VERY_LATE_SECONDS, WorkerLoad
 
 STEP_SHARE: Final = 0.1
 URGENT_STEP_SHARE: Final = 0.3
@@ -102,7 +102,8 @@ class Shedding:
         if self._since_back == RELAPSE_LOOKS:
             self._back_looks = BACK_LOOKS
             self._too_many = self._too_many if read < self._too_many else float("inf")
-        if self.shed and self._well >= self._back_looks:
+        near = LATE_SECONDS <= load.late_seconds < VERY_LATE_SECONDS  # more would cost it its lease
+        if self.shed and self._well >= self._back_looks and not near:
             self._well = self._since_back = 0
             least = len(cameras) - _most(len(cameras))
             grown = min(2 * self._taken_back, len(cameras) * STEP_SHARE) if self._too_many == float("inf") else 0

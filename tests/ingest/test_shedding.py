@@ -122,6 +122,16 @@ def test_one_comes_back_then_two_and_at_most_a_tenth_while_cameras_come_whole_wi
     assert left == [60] * 4 + [59] * 5 + [57] * 5 + [53] * 5 + [45] * 5 + [35]
 
 
+def test_nothing_comes_back_while_the_loop_is_nearly_so_late_that_the_lease_is_in_danger() -> None:
+    shedding = Shedding()
+    overloaded(shedding, HUNDRED, 7)
+    for _ in range(3 * BACK_LOOKS):
+        shedding.look(HUNDRED, FULL._replace(late_seconds=0.7), overloaded=True)
+    assert len(shedding.shed) == 30
+    shedding.look(HUNDRED, FULL._replace(late_seconds=0.2), overloaded=True)
+    assert len(shedding.shed) == 29
+
+
 def test_a_loop_that_is_late_with_any_number_of_cameras_costs_one_step_which_is_taken_back() -> None:
     shedding = Shedding()
     late = FULL._replace(late_seconds=1.6)
