@@ -5,6 +5,7 @@ from contextlib import suppress
 import nats.errors
 from nats.aio.client import Client
 
+from services.contracts.frames import PictureInbox
 from services.mesh.bus import PENDING_IN_BYTES, Bus, BusSubscription, DirectSubscription, Handler
 from services.mesh.media_transport import Take
 
@@ -30,9 +31,11 @@ class HeardBus(Bus):
         await self._settle()
         return subscription
 
-    async def subscribe_direct(self, subject: str, take: Take) -> DirectSubscription:
+    async def subscribe_direct(
+        self, subject: str, take: Take, *, inbox: PictureInbox | None = None
+    ) -> DirectSubscription:
         """Subscribes; the server knows it when this returns."""
-        subscription = await super().subscribe_direct(subject, take)
+        subscription = await super().subscribe_direct(subject, take, inbox=inbox)
         await self._settle()
         return subscription
 

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable
 
 from services.ingest.kernel import build as receive_kernel
+from services.mesh.kernel import build as media_kernel
 from services.wall.relay.kernel import build as send_kernel
 from tools import debian, node
 from tools.steps import ROOT, VENV, Stamp, Stop, run, say
@@ -50,16 +51,17 @@ def install_python(group: str | None) -> None:
 
 
 def build_kernels() -> None:
-    """The send and the receive kernel, where there is a C compiler; without them Python does the same."""
-    for kernel, name, part in (
-        (send_kernel, "the relay's send kernel", "relays"),
-        (receive_kernel, "ingest's receive kernel", "ingest"),
+    """The kernels, where there is a C compiler; without them Python does the same."""
+    for kernel, name, loss in (
+        (send_kernel, "the relay's send kernel", "relays will take twice the CPU time"),
+        (receive_kernel, "ingest's receive kernel", "ingest will take twice the CPU time"),
+        (media_kernel, "the media kernel", "recorders will take a tenth more CPU time"),
     ):
         if kernel.is_fresh():
             continue
         say(f"building {name}")
         if trouble := kernel.try_build():
-            print(f"pantau: {part} will take twice the CPU time: {trouble}", flush=True)
+            print(f"pantau: {loss}: {trouble}", flush=True)
 
 
 def bootstrap(steps: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from services.ingest.kernel import build as receive_kernel
+from services.mesh.kernel import build as media_kernel
 from services.wall.relay.kernel import build as send_kernel
 
 
@@ -21,6 +22,7 @@ class KernelsBuildHook(BuildHookInterface[Any]):
         for kernel, loss in (
             (send_kernel, "without the send kernel, which halves what a viewer costs"),
             (receive_kernel, "without the receive kernel, which halves what reading a camera costs"),
+            (media_kernel, "without the media kernel, which saves a tenth of what recording a camera costs"),
         ):
             if trouble := "" if kernel.is_fresh() else kernel.try_build():
                 kernel.LIBRARY.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Final
 from cffi import FFI
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-HEADERS: Final = (ROOT / "services/wall/relay/kernel/kernel.h", ROOT / "services/ingest/kernel/kernel.h")
+HEADERS: Final = tuple(ROOT / "services" / wing / "kernel/kernel.h" for wing in ("ingest", "mesh", "wall/relay"))
 _HEAD: Final = '''"""What cffi makes of ``kernel.h``. Written by ``python -m tools.declared``: change the header."""
 # ruff: noqa
 # mypy: ignore-errors

@@ -133,6 +133,7 @@ HEADER_BYTES: Final = _HEAD.size + _PAYLOAD_HEAD.size
 
 _ARRAY12, _U8, _U32, _U64, _I64, _BIN16, _BIN32 = 0x9C, 0xCC, 0xCE, 0xCF, 0xD3, 0xC5, 0xC6
 _CODECS: Final = {int(codec): codec for codec in Codec}
+_PICTURE_CODECS: Final = frozenset(int(codec) for codec in Codec if codec.is_video)
 _FLAGS: Final = tuple(Flags(bits) for bits in range(16))
 _CLOCKS: Final = {int(clock): clock for clock in CaptureClockSource}
 
@@ -184,34 +185,40 @@ def decode(message: bytes) -> AccessUnit:
 class PictureRun:
     """Pictures of a codec and an epoch that follow each other, by column. None is a keyframe or begins a run.
 
-    A tenth of what an `AccessUnit` of each would cost, and their payloads are not copied.
+    A tenth of what an `AccessUnit` of each would cost.
     """
 
-    __slots__ = ("capture_us", "dts_90k", "epoch", "first", "flags", "messages", "payloads", "pts_90k")
+    __slots__ = (
+        "capture_us", "clocks", "codec", "dts_90k", "epoch", "first", "flags", "payloads", "pts_90k", "uncertainty_us",
+    )  # fmt: skip
 
     def __init__(
         self,
-        messages: Sequence[bytes],
-        payloads: Sequence[memoryview],
+        codec: int,
         epoch: int,
         first: int,
+        payloads: Sequence[memoryview],
         flags: Sequence[int],
         pts_90k: Sequence[int],
         dts_90k: Sequence[int],
         capture_us: Sequence[int],
+        uncertainty_us: Sequence[int],
+        clocks: Sequence[int],
     ) -> None:
-        self.messages = messages
-        self.payloads = payloads
+        self.codec = codec
         self.epoch = epoch
         self.first = first
         """Sequence of the first picture."""
+        self.payloads = payloads
         self.flags = flags
         self.pts_90k = pts_90k
         self.dts_90k = dts_90k
         self.capture_us = capture_us
+        self.uncertainty_us = uncertainty_us
+        self.clocks = clocks
 
     def __len__(self) -> int:
-        return len(self.messages)
+        return len(self.payloads)
 
     def order(self, at: int) -> tuple[int, int]:
         """As `AccessUnit.order`, of the picture at that place; -1 is the one before the first."""
@@ -219,13 +226,18 @@ class PictureRun:
 
     def unit(self, at: int) -> AccessUnit:
         """The picture at that place."""
-        return decode(self.messages[at])
+        return AccessUnit(
+            _FLAGS[self.flags[at] & 15], _CODECS[self.codec], self.epoch, self.first + at, self.pts_90k[at],
+            self.dts_90k[at], self.capture_us[at], self.uncertainty_us[at], _CLOCKS[self.clocks[at]],
+            bytes(self.payloads[at]),
+        )  # fmt: skip
 
     def behind(self, count: int) -> "PictureRun":
         """It without its first ``count`` pictures."""
-        columns = (self.flags, self.pts_90k, self.dts_90k, self.capture_us)
-        rest = (column[count:] for column in columns)
-        return PictureRun(self.messages[count:], self.payloads[count:], self.epoch, self.first + count, *rest)
+        return PictureRun(
+            self.codec, self.epoch, self.first + count, self.payloads[count:], self.flags[count:], self.pts_90k[count:],
+            self.dts_90k[count:], self.capture_us[count:], self.uncertainty_us[count:], self.clocks[count:],
+        )  # fmt: skip
 
     @property
     def damaged(self) -> Sequence[bool]:
@@ -235,34 +247,62 @@ class PictureRun:
 
 # What _HEAD and _PAYLOAD_HEAD hold together, without the type bytes, where there is no extradata.
 _PICTURE: Final = Struct(">BxBxBxBxIxQxqxqxqxIxBxHBI")
+INBOX_PICTURES: Final = 64
+INBOX_PAYLOAD_BYTES: Final = 256 * 1024
+_Row = tuple[memoryview, int, int, int, int, int, int]
 
 
-def decode_run(messages: Sequence[bytes]) -> PictureRun | None:
-    """The pictures in ``messages``, of which each is as `begins_nothing` wants it; at least one.
+class PictureInbox:
+    """Pictures that have come and follow each other, until they are looked at together. None begins anything.
 
-    None where they do not follow each other, where `decode` would refuse one, and where one has extradata.
+    `services.mesh.kernel.inbox` has one that C fills, with the same pictures.
     """
-    try:
-        columns = list(zip(*map(_PICTURE.unpack_from, messages), strict=True))
-    except struct_error:
-        return None
-    arrays, versions, flags, codecs, epochs, sequences, pts, dts, capture, _, clocks, extras, kinds, lengths = columns
-    count, first = len(messages), sequences[0]
-    if (
-        arrays.count(_ARRAY12) < count
-        or versions.count(VERSION) < count
-        or codecs.count(codecs[0]) < count
-        or epochs.count(epochs[0]) < count
-        or extras.count(0) < count
-        or kinds.count(_BIN32) < count
-        or codecs[0] not in _CODECS
-        or not _CLOCKS.keys() >= set(clocks)
-        or [*range(first, first + count)] != [*sequences]
-        or [length + HEADER_BYTES for length in lengths] != [*map(len, messages)]
-    ):
-        return None
-    payloads = [memoryview(message)[HEADER_BYTES:] for message in messages]
-    return PictureRun(messages, payloads, epochs[0], first, flags, pts, dts, capture)
+
+    def __init__(self) -> None:
+        self._rows: list[_Row] = []
+        self._payload_bytes = 0
+        self._codec = self._epoch = self._first = 0
+
+    def put(self, message: bytes) -> bool:
+        """Takes an access-unit message, or returns False: it begins something, does not follow, has extradata, is one
+        that `decode` refuses, or finds no room."""
+        try:
+            (array, version, flags, codec, epoch, sequence, pts, dts, capture, uncertainty, clock, extras, kind,
+             length) = _PICTURE.unpack_from(message)  # fmt: skip
+        except struct_error:
+            return False
+        if (
+            array != _ARRAY12
+            or version != VERSION
+            or flags & (_KEYFRAME | _DISCONTINUITY)
+            or codec not in _PICTURE_CODECS
+            or clock not in _CLOCKS
+            or extras
+            or kind != _BIN32
+            or length + HEADER_BYTES != len(message)
+            or len(self._rows) == INBOX_PICTURES
+            or length > INBOX_PAYLOAD_BYTES - self._payload_bytes
+        ):
+            return False
+        if not self._rows:
+            self._codec, self._epoch, self._first = codec, epoch, sequence
+        elif (codec, epoch, sequence) != (self._codec, self._epoch, self._first + len(self._rows)):
+            return False
+        self._rows.append((memoryview(message)[HEADER_BYTES:], flags, pts, dts, capture, uncertainty, clock))
+        self._payload_bytes += length
+        return True
+
+    def take(self) -> PictureRun | None:
+        """All that it has, which it has no more; None: nothing."""
+        rows, self._rows, self._payload_bytes = self._rows, [], 0
+        if not rows:
+            return None
+        return PictureRun(self._codec, self._epoch, self._first, *zip(*rows, strict=True))
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """As `AccessUnit.order`, of its last picture; (-1, -1) where it has none."""
+        return (self._epoch, self._first + len(self._rows) - 1) if self._rows else (-1, -1)
 
 
 _FLAGS_AT: Final = 4
@@ -275,18 +315,13 @@ _CAPTURE_AT: Final = 40
 
 
 def is_picture(message: bytes) -> bool:
-    """Whether a message that `encode` made is a picture's. It and the next four look at single bytes alone."""
+    """Whether a message that `encode` made is a picture's. It and the next three look at single bytes alone."""
     return message[_CODEC_AT] < _FIRST_SOUND
 
 
 def begins_gop(message: bytes) -> bool:
     """Whether it is a keyframe's."""
     return message[_CODEC_AT] < _FIRST_SOUND and message[_FLAGS_AT] & _KEYFRAME != 0
-
-
-def begins_nothing(message: bytes) -> bool:
-    """Whether it is a picture that is neither a keyframe nor the first of a run."""
-    return message[_CODEC_AT] < _FIRST_SOUND and not message[_FLAGS_AT] & (_KEYFRAME | _DISCONTINUITY)
 
 
 def order_of(message: bytes) -> tuple[int, int]:

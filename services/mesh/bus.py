@@ -13,6 +13,7 @@ from nats.js.client import JetStreamContext
 
 from services.contracts.bus_rights import BusRole, inbox_prefix
 from services.contracts.errors import NobodyThereError, UnavailableError
+from services.contracts.frames import PictureInbox
 from services.mesh.backoff import Backoff
 from services.mesh.log import get_logger
 from services.mesh.media_transport import READ_REST, ReadRest, Take
@@ -284,12 +285,16 @@ class Bus:
             )
         )
 
-    async def subscribe_direct(self, subject: str, take: Take) -> DirectSubscription:
+    async def subscribe_direct(
+        self, subject: str, take: Take, *, inbox: PictureInbox | None = None
+    ) -> DirectSubscription:
         """As `subscribe`, for media: ``take`` is called with each payload as it is read, with no queue between.
 
         It must be quick. While it runs nothing is read, so what is too fast for this process waits in the server.
+        Payloads that may stand in ``inbox`` (`services.mesh.kernel.choose.new_inbox`) may go there past ``take``. So
+        ``take`` puts there what it can, and looks at what waits there before it does anything else.
         """
-        return DirectSubscription(self.client, await self.client.subscribe_direct(subject, take))
+        return DirectSubscription(self.client, await self.client.subscribe_direct(subject, take, inbox))
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_seconds: float = 5.0, headers: dict[str, str] | None = None

@@ -2,14 +2,15 @@
 
 nats-py reads into a stream, copies chunks out of it, finds messages with regular expressions, makes an object of each
 and queues it. A frame needs only its payload. So what is received lies in one buffer; the payloads of media
-subscriptions are taken out of it as they come, and all else goes to nats-py.
+subscriptions are taken out of it as they come, and all else goes to nats-py. Usual pictures that somebody looks at
+later, together, C takes out of it (`services.mesh.kernel`).
 """
 
 import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, Protocol, cast
 from urllib.parse import ParseResult
 
 from nats.aio.transport import Transport
@@ -54,6 +55,20 @@ def give(take: Take, payload: bytes) -> None:
         log.exception("bus.handler_failed", error=error)
 
 
+class BufferSplitter(Protocol):
+    """What C takes out of one buffer: `services.mesh.kernel.inbox.KernelSplitter`."""
+
+    def split(self, begin: int, end: int) -> int:
+        """Takes messages that lie in ``begin`` to ``end``; returns where the first begins that it leaves."""
+
+
+class Inboxes(Protocol):
+    """Subscriptions whose pictures C takes: `services.mesh.kernel.inbox.KernelInboxes`."""
+
+    def splitter(self, buffer: bytearray) -> BufferSplitter:
+        """For one connection's buffer."""
+
+
 class MediaSplitter:
     """Tells media payloads from the rest of what a server says. Write into `room`, then call `wrote`."""
 
@@ -74,6 +89,11 @@ class MediaSplitter:
         """Its beginning."""
         self._lost = False
         """What came is not NATS's protocol: all goes to nats-py, which will say so."""
+        self._short: BufferSplitter | None = None
+
+    def use(self, inboxes: Inboxes) -> None:
+        """Has C take what goes into ``inboxes``; all else is as before."""
+        self._short = inboxes.splitter(self._buffer)
 
     def room(self) -> memoryview:
         """Where the next bytes are to be written; never empty."""
@@ -93,10 +113,16 @@ class MediaSplitter:
 
     def _split(self) -> bool:
         """Gives away what is whole, and beginnings of messages."""
-        buffer, view, takes, end = self._buffer, self._view, self._takes, self._end
+        buffer, view, takes, end, short = self._buffer, self._view, self._takes, self._end, self._short
         media = self._missing > 0 and self._go_on()
         at = other = self._begin
         while at < end and not self._lost:
+            if short is not None and (after := short.split(at, end)) > at:
+                if other < at:
+                    self._other(bytes(view[other:at]))
+                media = True
+                at = other = after
+                continue
             line_end = buffer.find(_CRLF, at, end)
             if line_end < 0:
                 self._lost = end - at > MAX_LINE_BYTES
@@ -147,14 +173,16 @@ class MediaSplitter:
 class MediaTransport(Transport):
     """One connection over TCP, with TLS or without. A new one is made for each attempt to connect."""
 
-    def __init__(self, takes: Mapping[bytes, Take], rest: ReadRest = READ_REST) -> None:
-        """``takes`` as for `MediaSplitter`."""
+    def __init__(self, takes: Mapping[bytes, Take], rest: ReadRest = READ_REST, inboxes: Inboxes | None = None) -> None:
+        """``takes`` as for `MediaSplitter`; ``inboxes`` as for `use`."""
         self.reads = 0
         """Grows whenever something was read."""
         self.wire: asyncio.Transport | None = None
         """None before it is connected."""
         self.rest = rest
         self._splitter = MediaSplitter(takes, self._take_other)
+        if inboxes is not None:
+            self.use(inboxes)
         self._protocol = _Protocol(self)
         self._others: list[bytes] = []
         self._others_bytes = 0
@@ -168,6 +196,10 @@ class MediaTransport(Transport):
         self._room_bytes = 0
         self._read_at = float("-inf")
         self._resting: asyncio.TimerHandle | None = None
+
+    def use(self, inboxes: Inboxes) -> None:
+        """As `MediaSplitter.use`."""
+        self._splitter.use(inboxes)
 
     # nats-py's transport
 

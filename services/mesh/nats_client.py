@@ -7,7 +7,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio import transport as nats_transport
 from nats.aio.client import Client, Server, Srv
@@ -18,10 +18,14 @@ from nats.errors import Error, SlowConsumerError
 from nats.protocol.command import pub_cmd
 from nats.protocol.parser import Parser
 
+from services.contracts.frames import PictureInbox
 from services.mesh.lean import give_websockets
 from services.mesh.media_transport import READ_REST, MediaTransport, ReadRest, Take, give
 from services.mesh.media_writer import MAX_UNSENT_BYTES, MediaWriter
 from services.mesh.nkeys import Creds, NKey
+
+if TYPE_CHECKING:  # it needs cffi, and is imported where there is something for it
+    from services.mesh.kernel.inbox import KernelInboxes
 
 LOOK_SECONDS: Final = 0.5
 """So often it looks whether the server said anything. A process that was stopped itself misses one look."""
@@ -53,6 +57,7 @@ class NatsClient(Client):
         self._key: NKey | None = None
         self._takes: dict[bytes, Take] = {}
         """By subscription id as the wire has it."""
+        self._inboxes: KernelInboxes | None = None
         self._read_rest = READ_REST
         self._media = MediaWriter(self._wire)
         self._left_at: dict[str, float] = {}
@@ -207,7 +212,7 @@ class NatsClient(Client):
             await super()._connect_to_server(s)
             return
         s.last_attempt = time.monotonic()
-        transport = self._transport = MediaTransport(self._takes, self._read_rest)
+        transport = self._transport = MediaTransport(self._takes, self._read_rest, self._inboxes)
         await transport.connect(s.uri, 0, self.options["connect_timeout"])
 
     @property
@@ -221,19 +226,36 @@ class NatsClient(Client):
         transport = self._transport
         return transport.wire if self.is_connected and isinstance(transport, MediaTransport) else None
 
-    async def subscribe_direct(self, subject: str, take: Take) -> Subscription:
-        """Subscribes so that ``take`` is called with each payload as it is read, instead of queueing it."""
+    async def subscribe_direct(self, subject: str, take: Take, inbox: PictureInbox | None = None) -> Subscription:
+        """Subscribes so that ``take`` is called with each payload as it is read, instead of queueing it.
+
+        Where C can fill ``inbox``, payloads that may stand in it go there, and not to ``take``.
+        """
         subscription = await self.subscribe(subject, pending_msgs_limit=0, pending_bytes_limit=0)
         early = subscription._pending_queue  # messages that came before the parser knew the subscription
         subscription._pending_queue = direct = _DirectQueue(take)
         while not early.empty():
             direct.put_nowait(early.get_nowait())
         self._takes[b"%d" % subscription._id] = take
+        if inbox is not None and type(inbox) is not PictureInbox:
+            self._fill(subscription._id, inbox)
         return subscription
+
+    def _fill(self, subscription: int, inbox: PictureInbox) -> None:
+        from services.mesh.kernel.inbox import KernelInbox, KernelInboxes
+
+        assert isinstance(inbox, KernelInbox)
+        if self._inboxes is None:
+            self._inboxes = KernelInboxes()
+            if isinstance(self._transport, MediaTransport):
+                self._transport.use(self._inboxes)
+        self._inboxes.add(subscription, inbox)
 
     def forget_direct(self, subscription: Subscription) -> None:
         """Nothing more is taken the short way."""
         self._takes.pop(b"%d" % subscription._id, None)
+        if self._inboxes is not None:
+            self._inboxes.forget(subscription._id)
 
 
 class _CountingParser(Parser):

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 
 from services.contracts.frames import (
     HEADER_BYTES,
+    INBOX_PAYLOAD_BYTES,
+    INBOX_PICTURES,
     MAX_PAYLOAD_BYTES,
     AccessUnit,
     CaptureClockSource,
     Codec,
     Flags,
     FrameError,
+    PictureInbox,
     SequenceTracker,
     decode,
-    decode_run,
     encode,
 )
 
@@ -144,7 +146,7 @@ def test_every_lost_frame_is_counted_and_no_hole_before_a_new_run_is() -> None:
 
 
 @given(st.integers(1, 9), units, st.none() | st.tuples(units, st.booleans()), st.data())
-def test_a_run_is_what_each_of_its_messages_says_and_is_none_where_one_does_not_follow(
+def test_a_run_is_what_each_of_its_messages_says_and_none_stands_in_it_that_does_not_follow(
     count: int, like: AccessUnit, other: tuple[AccessUnit, bool] | None, data: st.DataObject
 ) -> None:
     first = like._replace(codec=Codec.HEVC, flags=Flags.DAMAGED, extradata=b"", sequence=min(like.sequence, 2**64 - 9))
@@ -153,11 +155,15 @@ def test_a_run_is_what_each_of_its_messages_says_and_is_none_where_one_does_not_
     if other is not None:
         unit, cut = other
         messages.insert(data.draw(st.integers(0, count)), encode(unit)[: -1 if cut else None])
-    run = decode_run(messages)
+    inbox = PictureInbox()
+    assert inbox.newest == (-1, -1)
+    taken = [message for message in messages if inbox.put(message)]
+    newest, run = inbox.newest, inbox.take()
     if other is None:
-        assert run is not None
+        assert taken == messages
     if run is not None:
-        each = [decode(message) for message in messages]
+        each = [decode(message) for message in taken]
+        assert newest == each[-1].order
         assert [run.unit(at) for at in range(len(run))] == each
         assert [run.order(at) for at in range(len(run))] == [unit.order for unit in each]
         assert all(run.epoch == unit.epoch and unit.codec is each[0].codec for unit in each)
@@ -167,22 +173,36 @@ def test_a_run_is_what_each_of_its_messages_says_and_is_none_where_one_does_not_
             (unit.pts_90k, unit.dts_90k, unit.capture_us, unit.payload, unit.damaged) for unit in each
         ]
         assert len(run.behind(1)) == len(run) - 1
-        assert all(run.behind(1).order(at) == run.order(at + 1) for at in range(len(run) - 1))
+        assert all(run.behind(1).unit(at) == run.unit(at + 1) for at in range(len(run) - 1))
+    assert inbox.take() is None
 
 
-def test_messages_of_another_length_version_or_kind_are_no_run() -> None:
+def test_messages_of_another_length_version_or_kind_stand_in_no_run() -> None:
     picture = encode(KEYFRAME._replace(flags=Flags.NONE))
-    assert decode_run([picture]) is not None
+    assert PictureInbox().put(picture)
     for broken in (
         picture + b"\0",
         picture[:-1],
         picture[:40],
         b"\x9d" + picture[1:],
         picture[:2] + b"\2" + picture[3:],
+        encode(KEYFRAME),
+        encode(KEYFRAME._replace(flags=Flags.DISCONTINUITY)),
+        encode(KEYFRAME._replace(flags=Flags.NONE, payload=bytes(INBOX_PAYLOAD_BYTES + 1))),
     ):
-        assert decode_run([broken]) is None
-    for at, value in ((6, 9), (54, 7), (57, 1), (58, 0xC4)):  # codec, clock, length of the extradata, bin 32
-        assert decode_run([picture[:at] + bytes((value,)) + picture[at + 1 :]]) is None
+        assert not PictureInbox().put(broken)
+    for at, value in ((6, 9), (6, 16), (54, 7), (57, 1), (58, 0xC4)):  # codec, sound, clock, extradata, bin 32
+        assert not PictureInbox().put(picture[:at] + bytes((value,)) + picture[at + 1 :])
+
+
+def test_an_inbox_takes_no_more_than_it_has_room_for() -> None:
+    inbox = PictureInbox()
+    unit = KEYFRAME._replace(flags=Flags.NONE)
+    pictures = [unit._replace(sequence=unit.sequence + at) for at in range(INBOX_PICTURES + 1)]
+    assert [inbox.put(encode(each)) for each in pictures] == [*[True] * INBOX_PICTURES, False]
+    assert len(inbox.take() or ()) == INBOX_PICTURES
+    large = [each._replace(payload=bytes(INBOX_PAYLOAD_BYTES // 2)) for each in pictures[:3]]
+    assert [inbox.put(encode(each)) for each in large] == [True, True, False]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30))))

@@ -266,7 +266,7 @@ def test_a_wheel_carries_the_app_and_neither_its_source_nor_tests(tmp_path: Path
     assert "services/wall/static/index.html" in names
     assert any(re.fullmatch(r"services/wall/static/assets/.*\.js", name) for name in names)
     assert "services/recorder/storage/schema.sql" in names
-    for kernel in ("services/wall/relay/kernel", "services/ingest/kernel"):
+    for kernel in ("services/wall/relay/kernel", "services/ingest/kernel", "services/mesh/kernel"):
         assert (f"{kernel}/kernel.native.so" in names) is not bool(compiler_trouble())
         assert f"{kernel}/kernel.h" in names, "Python reads it, too"
     assert built.endswith("-any.whl") is bool(compiler_trouble())

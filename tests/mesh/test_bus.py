@@ -8,13 +8,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.contracts.errors import UnavailableError
+from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, encode
 from services.mesh import nats_client
 from services.mesh.bus import Bus, BusMessage
+from services.mesh.kernel.inbox import KernelInbox
 from services.mesh.media_writer import MAX_UNSENT_BYTES
 from services.mesh.nats_server import NatsServer, config
 from services.mesh.settings import MeshSettings
 from tests.eventually import eventually
 from tests.flushed import flushed
+from tests.mesh.kernel.built import kernel
+from tests.wall.relay.kernel.built import needs_compiler
 
 
 async def test_it_waits_for_a_server_that_comes_later(nats_server: NatsServer, mesh_settings: MeshSettings) -> None:
@@ -233,6 +237,37 @@ async def test_direct_messages_go_on_after_the_server_was_killed(bus: Bus, nats_
     await eventually(lambda: bus.reconnects == 1)
     await bus.publish("pantau.v1.city.media.main.a", b"after")
     await eventually(lambda: heard == [b"after"])
+
+
+@needs_compiler
+async def test_pictures_go_into_an_inbox_that_c_fills_also_after_the_server_was_killed(
+    bus: Bus, nats_server: NatsServer
+) -> None:
+    inbox = KernelInbox(kernel())
+    heard: list[bytes] = []
+    unit = AccessUnit(Flags.NONE, Codec.H264, 1, 7, 0, 0, 0, 0, CaptureClockSource.RTCP, b"picture")
+    subscription = await bus.subscribe_direct("pantau.v1.city.media.main.cam-1", heard.append, inbox=inbox)
+
+    async def publish(each: AccessUnit) -> None:
+        await bus.publish("pantau.v1.city.media.main.cam-1", encode(each))
+
+    await publish(unit)
+    await publish(unit._replace(flags=Flags.KEYFRAME))
+    await eventually(lambda: heard == [encode(unit._replace(flags=Flags.KEYFRAME))])
+    assert inbox.newest == (1, 7)
+    await nats_server.stop()
+    await nats_server.start()
+    await eventually(lambda: bus.reconnects == 1)
+    await publish(unit._replace(sequence=8))
+    await eventually(lambda: inbox.newest == (1, 8))
+    run = inbox.take()
+    assert run is not None
+    assert [run.unit(at) for at in range(len(run))] == [unit, unit._replace(sequence=8)]
+    await subscription.unsubscribe()
+    await publish(unit)
+    await flushed(bus.client)
+    assert inbox.take() is None
+    assert len(heard) == 1
 
 
 @pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")  # nats-py's, to aiohttp

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from services.contracts import frames, subjects
 from services.contracts.errors import PantauError
-from services.contracts.frames import HEADER_BYTES, AccessUnit, FrameError, PictureRun, begins_nothing, order_of
+from services.contracts.frames import HEADER_BYTES, AccessUnit, FrameError, PictureInbox, PictureRun
 from services.contracts.keeping import KeepingError, KeptRun, PullAnswer, PullQuestion, split_messages
 from services.contracts.models import Camera, Id
 from services.contracts.recordings import GapCause
@@ -38,8 +38,6 @@ BUSY_BYTES: Final = 64 * 1024 * 1024
 """While so much waits for the disk nothing more is pulled."""
 SETTLE_SECONDS: Final = 30.0
 """Footage of the past is on the disk by then, or is fetched again."""
-MOST_WAITING: Final = 64
-"""Pictures that wait for those behind them, at most."""
 _BUSY_SECONDS: Final = 0.05
 
 _frames = counter("recorder_frames", "Frames taken from the bus")
@@ -62,8 +60,12 @@ class CameraFeed:
         positions: dict[int, int],
         end_us: int | None,
         pulls: asyncio.Semaphore,
+        inbox: PictureInbox | None = None,
     ) -> None:
-        """``positions`` and ``end_us`` as for `RecorderFeed`; ``pulls`` bounds how many cameras pull at once."""
+        """``positions`` and ``end_us`` as for `RecorderFeed`; ``pulls`` bounds how many cameras pull at once.
+
+        ``inbox``: where pictures from the bus that begin nothing wait; they are looked at together (`catch_up`).
+        """
         self.camera = camera
         self.recording = recording
         self._service = service
@@ -74,8 +76,7 @@ class CameraFeed:
         self._subscriptions: list[BusSubscription] = []
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
-        self._waiting: list[bytes] = []
-        """Pictures from the bus that begin nothing: they are looked at together (`catch_up`)."""
+        self._inbox = inbox or PictureInbox()
         self._came = self._came_bytes = 0
         """Frames from the bus that are not counted yet (`count_frames`): a counter takes longer than a frame."""
         self.feed = RecorderFeed(self, positions=positions, end_us=end_us, now=service.clock.monotonic())
@@ -83,10 +84,10 @@ class CameraFeed:
     async def start(self) -> None:
         """Subscribes."""
         bus, camera = self._service.bus, self.camera
-        profiles = ("main", "audio") if camera.audio else ("main",)
+        inboxes = {"main": self._inbox, "audio": None} if camera.audio else {"main": self._inbox}
         self._subscriptions = [
-            await bus.subscribe_direct(subjects.media(camera.site, profile, camera.id), self._on_frame)
-            for profile in profiles
+            await bus.subscribe_direct(subjects.media(camera.site, profile, camera.id), self._on_frame, inbox=inbox)
+            for profile, inbox in inboxes.items()
         ]
 
     def may_leave(self) -> bool:
@@ -111,8 +112,7 @@ class CameraFeed:
     def offered(self, worker: Id, runs: tuple[KeptRun, ...], *, spooled: bool) -> None:
         """A worker says what it keeps of the camera; ``spooled`` as for `RecorderFeed.offered`."""
         mine = tuple(run for run in runs if run.site == self.camera.site)
-        came = order_of(self._waiting[-1]) if self._waiting else (-1, -1)
-        self.feed.offered(worker, mine, self._clock.monotonic(), spooled=spooled, came=came)
+        self.feed.offered(worker, mine, self._clock.monotonic(), spooled=spooled, came=self._inbox.newest)
         self._seek_on()
 
     def advance(self, *, expected: bool = True) -> None:
@@ -172,12 +172,12 @@ class CameraFeed:
     # From the bus
 
     def _on_frame(self, message: bytes) -> None:
-        if len(message) > HEADER_BYTES and begins_nothing(message):
-            self._waiting.append(message)
-            if len(self._waiting) >= MOST_WAITING:
-                self.catch_up()
+        """What stands in no inbox yet."""
+        if self._inbox.put(message):
             return
         self.catch_up()
+        if self._inbox.put(message):
+            return  # it is one that others may follow
         unit = _decode(message)
         if unit is None or self._stopped:
             return
@@ -192,19 +192,12 @@ class CameraFeed:
 
         A frame looked at alone costs three times as much as one of several. Nothing else of this camera is done before.
         """
-        waiting, self._waiting = self._waiting, []
-        if not waiting or self._stopped:
+        run = self._inbox.take()
+        if run is None or self._stopped:
             return
-        now = self._clock.monotonic()
-        self._came_bytes += sum(map(len, waiting))
-        if (run := frames.decode_run(waiting)) is not None:
-            self._came += len(run)
-            self.feed.live_run(run, now)
-        else:
-            for message in waiting:
-                if (unit := _decode(message)) is not None:
-                    self._came += 1
-                    self.feed.live(unit, now)
+        self._came += len(run)
+        self._came_bytes += sum(map(len, run.payloads)) + len(run) * HEADER_BYTES
+        self.feed.live_run(run, self._clock.monotonic())
         self._seek_on()
 
     def _seek_on(self) -> None:

@@ -12,6 +12,7 @@ from services.contracts.recordings import GapCause
 from services.mesh.buckets import Mirror
 from services.mesh.bus import BusMessage
 from services.mesh.clock import sleep
+from services.mesh.kernel.choose import new_inbox
 from services.mesh.lifecycle import Service
 from services.mesh.log import get_logger
 from services.mesh.metrics import counter, gauge
@@ -238,8 +239,9 @@ class CameraRecordings:
             wanted_us=self._service.clock.now_us(),
         )
         feed = CameraFeed(
-            self._service, self._disks, camera, recording, positions=positions, end_us=past.end_us, pulls=self._pulls
-        )
+            self._service, self._disks, camera, recording,
+            positions=positions, end_us=past.end_us, pulls=self._pulls, inbox=new_inbox(),
+        )  # fmt: skip
         self.feeds[camera.id] = feed
         await feed.start()
 

@@ -9,9 +9,9 @@ from services.contracts.frames import (
     CaptureClockSource,
     Codec,
     Flags,
+    PictureInbox,
     PictureRun,
     decode,
-    decode_run,
     is_picture,
     order_of,
 )
@@ -140,7 +140,11 @@ class World:
                 if unit is not None and self.bus and not lost:
                     if unit.keyframe:
                         self.feed.live(unit, self.now)
-                    elif run := decode_run([frames.encode(unit)]):
+                    else:
+                        inbox = PictureInbox()
+                        assert inbox.put(frames.encode(unit))
+                        run = inbox.take()
+                        assert run is not None
                         self.feed.live_run(run, self.now)
         self.sent += 1
         if self.bus and self.now >= self._offer_at:

@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.frames import AccessUnit, CaptureClockSource, Codec, Flags, FrameError, decode, encode
+from services.contracts.frames import (
+    INBOX_PICTURES,
+    AccessUnit,
+    CaptureClockSource,
+    Codec,
+    Flags,
+    FrameError,
+    decode,
+    encode,
+)
 from services.contracts.keeping import KeepingError, KeptRun
 from services.contracts.models import Assignment, Camera, Profile
 from services.media.time import SECOND_90K
 from services.mesh.clock import ManualClock
-from services.recorder.capture.camera import MOST_WAITING, CameraFeed
+from services.recorder.capture.camera import CameraFeed
 from services.recorder.capture.camera_recordings import CameraRecordings
 from services.recorder.capture.feed import PATIENCE_SECONDS, FeedPull, FeedState
 from services.recorder.capture.gaps import GapChange
@@ -235,9 +244,9 @@ def test_pictures_wait_for_those_behind_them_and_not_for_more_than_a_few() -> No
     assert recorded.recording.frames == 1  # the keyframe
     recorded.hear(encode(usual(4, flags=Flags.DISCONTINUITY)))
     assert recorded.recording.frames == 4
-    for sequence in range(5, 6 + MOST_WAITING):
+    for sequence in range(5, 6 + INBOX_PICTURES):
         recorded.hear(encode(usual(sequence, flags=Flags.NONE)))
-    assert recorded.recording.frames == 4 + MOST_WAITING
+    assert recorded.recording.frames == 4 + INBOX_PICTURES
 
 
 @pytest.mark.parametrize(("last", "state"), [(9, FeedState.LIVE), (10, FeedState.SEEKING)])
