@@ -269,6 +269,22 @@ def empty_packets(_camera: ScriptedCamera, number: int, data: bytes) -> bytes:
     return b"$\0\0\0" * (number % 3 == 0) + b"$\1\0\0" * (number % 5 == 0) + framed(data)
 
 
+def lengths_too_short() -> ScriptedCamera:
+    """Of every fifth picture's second fragment nine bytes stand behind what its length says."""
+    sent = packets(limit=40)
+    lengths = [len(packet.wire()) for packet in sent]
+    short = {
+        at
+        for at in range(1, len(sent))
+        if sent[at].picture % 5 == 3 and lengths[at] == lengths[at - 1] and sent[at - 1].payload[1] & 0x80
+    }
+
+    def frame(_camera: ScriptedCamera, number: int, data: bytes) -> bytes:
+        return b"$\0" + (len(data) - 9 * (number in short)).to_bytes(2, "big") + data
+
+    return ScriptedCamera(sends=sent, frame=frame)
+
+
 def reports(ntp: Callable[[int], int]) -> Callable[[], ScriptedCamera]:
     """Sender reports of any time."""
 
@@ -373,6 +389,13 @@ SEEN: Final = (
         "Dialogue",
         "describes a media section of its maker's own first",
         lambda: ScriptedCamera(sdp="m=application/MAKER 0 RTP/AVP smart/1/90000\r\na=control:track3\r\n" + _VIDEO),
+    ),
+    FaultyCamera(
+        "lengths-too-short",
+        "Framing",
+        "says that second fragments are shorter than they are",
+        lengths_too_short,
+        Plays(damage=True, least_share=0.7),
     ),
     _seen("empty-packets", "Framing", "sends interleaved packets without a byte", framing(empty_packets)),
     _seen(

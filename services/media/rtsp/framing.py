@@ -103,6 +103,8 @@ class RtspFramer:
         self._end = 0
         self._garbage_run = 0
         self._longest = USUAL_PACKET_BYTES // 2
+        self._previous = 0
+        """How long the last packet was."""
         self._messages = 0
         self._head_seen = 0
         self._head: tuple[RtspMessage, int] | None = None
@@ -201,6 +203,7 @@ class RtspFramer:
                 receive = receivers.get(channel)
                 if receive is None or not receive(buffer, at + HEADER_BYTES, behind):
                     break
+                self._previous = length
                 if length > self._longest:
                     self._longest = length
                 begins = self.pictures_first and (buffer[at + 5] & _MARKER or channel not in self._pictures)
@@ -281,6 +284,7 @@ class RtspFramer:
         elif not receiver.receive(buffer, start, behind):
             receiver.receive_unknown(buffer, start, behind)
         self._longest = max(self._longest, length)
+        self._previous = length
         return True
 
     def _stands_alone(self, start: int, behind: int) -> bool | None:
@@ -292,14 +296,24 @@ class RtspFramer:
         if 0 <= self._find_packet(start + _LEAST_RTP_BYTES, within=True) < behind:
             return False
         receiver = self._receivers[self._buffer[start - HEADER_BYTES + 1]]
-        if receiver.started:
-            return True
-        _, _, number, _, source = _RTP.unpack_from(self._buffer, start)
         at = self._find_packet(behind, within=True)
+        if receiver.started:
+            return not self._is_too_short(start, behind, at)
+        _, _, number, _, source = _RTP.unpack_from(self._buffer, start)
         if at < 0 or at + _JUDGED_BYTES > self._end:
             return None if self._end - behind < _MAX_GAP_BYTES else False
         _, _, following, _, other = _RTP.unpack_from(self._buffer, at + HEADER_BYTES)
         return at - behind < _MAX_GAP_BYTES and other == source and (following - number) & 0xFFFF == 1
+
+    def _is_too_short(self, start: int, behind: int, following: int) -> bool:
+        """Whether a packet that ends at ``behind`` by its length goes on until the next one at ``following``: then it
+        is as long as that one or the one before. Of other packets what is cut cannot be told from garbage behind them.
+        """
+        if following < 0:
+            return False
+        _, channel, length = _PREFIX.unpack_from(self._buffer, following)
+        same = length if channel == self._buffer[start - HEADER_BYTES + 1] else 0
+        return following - start in (same, self._previous) and following > behind
 
     def _begins_something(self, at: int) -> bool | None:
         """Whether a packet, a message or an empty line begins at ``at``; None where too little is there to say."""
