@@ -33,6 +33,7 @@ SECTIONS = {
     "overload": "1.5 and 3 times the cameras that a worker carries: how many come whole (as root)",
     "machines": "three machines in namespaces that fail in turn: how long no client hears a camera (as root)",
     "sites": "a hub and owners in namespaces: what crosses the line, and how soon a change counts (as root)",
+    "hour": "RTSP servers that nobody here wrote for an hour: frames lost, damaged, cameras opened again",
     "shift": "an operator's page for an hour with 36 tiles: its memory, CPU, tiles lost, and time to the next paint",
     "check": "what is promised about time, each against its bound",
 }
@@ -40,6 +41,7 @@ SECTIONS = {
 MORE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "chain": lambda options: {"cameras": options.cameras},
     "outages": lambda options: {"only": options.only, "cameras": options.cameras},
+    "hour": lambda options: {"minutes": options.minutes, "cameras": options.cameras},
     "shift": lambda options: {"minutes": options.minutes},
 }
 """What else a section is told, by its name."""
@@ -53,9 +55,11 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one or more of {', '.join(SECTIONS)}")
     parser.add_argument("--quick", action="store_true", help="shorter runs, rougher figures")
     parser.add_argument("--only", default="", metavar="NAME", choices=OUTAGES, help=f"of outages: {', '.join(OUTAGES)}")
-    cameras = "of outages: so many instead of 16; of chain: so many alone"
+    cameras = "of outages: so many instead of 16; of hour: instead of 32; of chain: so many alone"
     parser.add_argument("--cameras", type=int, default=0, metavar="N", help=cameras)
-    parser.add_argument("--minutes", type=float, default=60, metavar="N", help="of shift: so long instead of an hour")
+    parser.add_argument(
+        "--minutes", type=float, default=60, metavar="N", help="of hour and shift: so long instead of an hour"
+    )
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
