@@ -7,6 +7,7 @@ nothing: where anything waits, where the bucket has too little, where the source
 Where all of a feed's sinks are such viewers, the kernel also takes the feed's frames as they come (`lend`).
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -42,7 +43,7 @@ class _Call(NamedTuple, Generic[Sink]):
 class SteadyViewers(Generic[Sink]):
     """One feed's."""
 
-    __slots__ = ("_before", "_calls", "_codec", "_loan", "_members", "_numbers", "_others", "_taking")
+    __slots__ = ("_calls", "_codec", "_gops", "_loan", "_members", "_others", "_taking")
 
     def __init__(self) -> None:
         self._codec = 0
@@ -53,10 +54,9 @@ class SteadyViewers(Generic[Sink]):
         self._taking: Sequence[TakingCall] = ()
         """The calls, as C knows them."""
         self._loan: KernelFeed | None = None
-        self._numbers: list[int] = []
-        """Of the frames that C has taken since the last keyframe that it was lent to behind."""
-        self._before: list[int] = []
-        """Of those before that keyframe, until they are dropped."""
+        self._gops: deque[list[int]] = deque([[]])
+        """The numbers of the frames that C has taken, in a list for each keyframe that it was lent to behind: those of
+        the newest, and those before that are not dropped yet."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -123,9 +123,8 @@ class SteadyViewers(Generic[Sink]):
         if self._loan is None:
             self._loan = KernelFeed(calls[0].way.sent_layouts.serials)
         self._loan.lend(self._taking, frame.unit.codec, frame.unit.order, room_bytes)
-        if frame.keyframe:
-            self._before += self._numbers
-            self._numbers = []
+        if frame.keyframe and self._gops[-1]:
+            self._gops.append([])
 
     def end_loan(self) -> None:
         """C takes nothing more before it is lent to again."""
@@ -138,11 +137,10 @@ class SteadyViewers(Generic[Sink]):
         if loan is None or not (taken := loan.take(message, now)):
             return NOT_TAKEN
         assert self._calls
-        layouts, numbers = self._calls[0].way.sent_layouts, self._numbers
-        numbers.append(layouts.add_taken(message, now))
-        if self._before and len(numbers) >= FRAMES_TO_KEYFRAME:
-            layouts.drop_taken(self._before)
-            self._before = []
+        layouts, gops = self._calls[0].way.sent_layouts, self._gops
+        gops[-1].append(layouts.add_taken(message, now))
+        if len(gops) > 1 and sum(map(len, gops)) - len(gops[0]) >= FRAMES_TO_KEYFRAME:
+            layouts.drop_taken(gops.popleft())
         return taken
 
     def look_at_taken(self, frame: Frame, now: float) -> Sequence[Sink]:

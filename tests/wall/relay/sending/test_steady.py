@@ -227,6 +227,19 @@ async def test_what_c_took_before_a_keyframe_is_forgotten_soon_behind_it() -> No
         assert all(twin.track.history.find_packet(number & 0xFFFF) for number in since)
 
 
+@pytest.mark.parametrize("gop", [2, 8, 15])
+async def test_what_c_took_is_forgotten_soon_where_keyframes_come_often(gop: int) -> None:
+    with twins(kernel(), offload=not probe_offload()) as (twin, _):
+        tile = settled(twin)
+        first: list[int] = []  # of each GOP, a packet of the first frame that C takes
+        for n in range(20 * gop):
+            tile.frame(key=n % gop == 0)
+            if n % gop == 1:
+                first.append(int(twin.track.stream.sequence) - 1)
+        found = [twin.track.history.find_packet(number & 0xFFFF) is not None for number in first]
+        assert found == [later * (gop - 1) < FRAMES_TO_KEYFRAME for later in reversed(range(len(first)))]
+
+
 async def test_a_feed_whose_frames_c_takes_is_no_silent_one() -> None:
     with twins(kernel(), offload=not probe_offload()) as (twin, _):
         tile = settled(twin)
