@@ -220,12 +220,23 @@ class MediaTransport(Transport):
         self.wire = wire
 
     def write(self, payload: bytes) -> None:
-        assert self.wire is not None
-        self.wire.write(payload)
+        if (wire := self.open_wire) is not None:
+            wire.write(payload)
 
     def writelines(self, payload: Iterable[bytes]) -> None:
-        assert self.wire is not None
-        self.wire.writelines(payload)
+        if (wire := self.open_wire) is not None:
+            wire.writelines(payload)
+
+    @property
+    def open_wire(self) -> asyncio.Transport | None:
+        """What takes writes; None where the connection is lost or about to be. What was written is lost then, and
+        `drain` and `read` tell.
+
+        uvloop's transports raise ``RuntimeError`` once they are closed, where asyncio's ignore writes. nats-py takes
+        that for the end of the event loop: its flusher, its reading or its reconnecting ends without a word, and the
+        next to publish gets the error.
+        """
+        return None if self.wire is None or self.wire.is_closing() else self.wire
 
     async def read(self, buffer_size: int) -> bytes:
         """All that has come for nats-py, however much that is; empty at the end. Raises what ended the connection."""

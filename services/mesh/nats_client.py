@@ -156,7 +156,8 @@ class NatsClient(Client):
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         """nats-py writes what waits to a lost connection, and at the error leaves its subscriptions running."""
-        if self.is_reconnecting:
+        transport = self._transport
+        if self.is_reconnecting or (isinstance(transport, MediaTransport) and transport.open_wire is None):
             self._pending, self._pending_data_size = [], 0
         await super()._close(status, do_cbs)
 
@@ -172,9 +173,9 @@ class NatsClient(Client):
 
     async def leave_server(self) -> None:
         """Connects anew, to another server where there is one. What waits to be sent is dropped."""
-        transport = self._wire()
-        if transport is not None:
-            transport.abort()  # closing would wait until a server that reads no more has read all
+        transport = self._transport
+        if isinstance(transport, MediaTransport) and transport.wire is not None:
+            transport.wire.abort()  # closing would wait until a server that reads no more has read all
         await self.force_reconnect()
 
     def note_left_server(self) -> None:
@@ -224,7 +225,7 @@ class NatsClient(Client):
     def _wire(self) -> asyncio.WriteTransport | None:
         """What media is written to; None while the connection is away, and of a WebSocket connection."""
         transport = self._transport
-        return transport.wire if self.is_connected and isinstance(transport, MediaTransport) else None
+        return transport.open_wire if self.is_connected and isinstance(transport, MediaTransport) else None
 
     async def subscribe_direct(self, subject: str, take: Take, inbox: PictureInbox | None = None) -> Subscription:
         """Subscribes so that ``take`` is called with each payload as it is read, instead of queueing it.

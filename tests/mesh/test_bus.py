@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from services.contracts.errors import UnavailableError
@@ -237,6 +238,39 @@ async def test_direct_messages_go_on_after_the_server_was_killed(bus: Bus, nats_
     await eventually(lambda: bus.reconnects == 1)
     await bus.publish("pantau.v1.city.media.main.a", b"after")
     await eventually(lambda: heard == [b"after"])
+
+
+def test_who_publishes_as_the_connection_is_lost_gets_no_error_and_the_bus_comes_back(tmp_path: Path) -> None:
+    uvloop.run(lose_the_connection_between_publishing(tmp_path))  # the loop that services run on
+
+
+async def ignore(_message: BusMessage) -> None:
+    """Of no interest."""
+
+
+async def lose_the_connection_between_publishing(folder: Path) -> None:
+    async with NatsServer(folder) as server:
+        bus = await Bus.connect(MeshSettings(nats_url=server.url, data=folder / "data", admin_port=0), "test")
+        await bus.subscribe("pantau.v1.city.event.>", ignore)
+        await flushed(bus.client)
+        reconnected = asyncio.ensure_future(bus.reconnected())
+        wire = bus.client._wire()
+        assert wire is not None
+        wire.abort()  # nats-py hears of it in the turn after the next
+        await bus.publish("pantau.v1.city.event.a", b"1")
+        assert not bus.publish_media("pantau.v1.city.media.main.a", b"2")
+        assert not bus.publish_media_lines(b"PUB a 1\r\n3\r\n", 1)
+        await asyncio.sleep(0)  # nats-py's flusher writes, to a transport that is closed by now
+        await bus.publish("pantau.v1.city.event.a", b"4")
+        await reconnected
+        await flushed(bus.client)
+        wire = bus.client._wire()
+        assert wire is not None
+        wire.abort()
+        await asyncio.sleep(0)
+        await bus.publish("pantau.v1.city.event.a", b"5")
+        await bus.client.close()  # it has not heard of the end, and has something to write
+        assert not bus.client._subs
 
 
 @needs_compiler
