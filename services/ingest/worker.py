@@ -32,7 +32,6 @@ from services.contracts.troubles import Trouble
 from services.contracts.workers import OVERLOADED
 from services.ingest.assignments import PREFIX, CameraPlan, plans
 from services.ingest.camera import CameraIngest, Surroundings
-from services.ingest.cpu_limit import cpu_limit
 from services.ingest.cpu_use import CpuUse
 from services.ingest.departing import Departing
 from services.ingest.digest import ReportDigest
@@ -55,6 +54,7 @@ from services.ingest.settings import KEY_FILE, IngestSettings
 from services.ingest.shedding import SheddableCamera, Shedding, shed_text
 from services.mesh.buckets import Bucket, Mirror
 from services.mesh.bus import BusMessage
+from services.mesh.cgroups import cpu_limit
 from services.mesh.clock import SystemClock
 from services.mesh.leases import Lease, new_incarnation, roll_call
 from services.mesh.lifecycle import Service

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from services.contracts.errors import PantauError
+from services.mesh.cgroups import cpu_limit, memory_limit_bytes
 from services.mesh.child import ChildProcess
 
 START_SECONDS: Final = 10.0
@@ -38,18 +39,20 @@ def binary() -> str:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment: Go runs it on a quarter of the CPUs where nothing else is said.
+    """The server's environment: Go runs it on a quarter of the CPUs where nothing else is said. In a container CPUs and
+    memory are what that may use, of which Go itself does not know.
 
     With more of them its idle threads look for work at each message: of 64 cameras each cost 0.19 % of a core on two
     CPUs and 0.10 % on one (decision 21). One CPU carries the media of a thousand cameras. With Go's usual ``GOGC`` of
     100 the collector takes a tenth of its CPU time: what media passes through are a few MB. With 400 a heap may grow to
     five times of what is in use, so from a quarter of the memory on it is collected more often (``GOMEMLIMIT``).
     """
-    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory_bytes = min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), memory_limit_bytes())
+    cpus = min(os.cpu_count() or 1, cpu_limit())
     return {
-        "GOMAXPROCS": str(max(1, (os.cpu_count() or 1) // 4)),
+        "GOMAXPROCS": str(max(1, int(cpus // 4))),
         "GOGC": "400",
-        "GOMEMLIMIT": str(memory_bytes // 4),
+        "GOMEMLIMIT": str(int(memory_bytes // 4)),
         **environ,
     }
 

@@ -24,8 +24,13 @@ async def test_it_comes_back_on_the_same_port_with_what_it_kept(tmp_path: Path) 
 def test_go_has_few_threads_and_collects_seldom_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 16)
     monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 2_000_000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    monkeypatch.setattr("services.mesh.nats_server.cpu_limit", lambda: float("inf"))
+    monkeypatch.setattr("services.mesh.nats_server.memory_limit_bytes", lambda: float("inf"))
     given = {"GOMAXPROCS": "4", "GOGC": "400", "GOMEMLIMIT": "2048000000"}
     assert environment({"HOME": "/here"}) == {"HOME": "/here", **given}
+    monkeypatch.setattr("services.mesh.nats_server.cpu_limit", lambda: 8.5)
+    monkeypatch.setattr("services.mesh.nats_server.memory_limit_bytes", lambda: float(1 << 30))
+    assert environment({}) == given | {"GOMAXPROCS": "2", "GOMEMLIMIT": "268435456"}
     own = {"GOMAXPROCS": "12", "GOGC": "100", "GOMEMLIMIT": "1GiB"}
     assert environment(own) == own
     monkeypatch.setattr("os.cpu_count", lambda: 2)

@@ -1,8 +1,8 @@
-"""A worker in a container knows what it may use."""
+"""A process in a container knows what it may use."""
 
 from pathlib import Path
 
-from services.ingest.cpu_limit import cpu_limit
+from services.mesh.cgroups import cpu_limit, memory_limit_bytes
 
 
 def group(folder: Path, **files: str) -> None:
@@ -40,3 +40,16 @@ def test_lines_and_files_that_are_not_as_described_are_passed_over(tmp_path: Pat
     assert cpu_limit(cgroups, own) == float("inf")
     group(cgroups, cpu__max="300000 100000\n")
     assert cpu_limit(cgroups, own) == 3.0
+
+
+def test_the_least_bound_of_memory_counts_of_either_version(tmp_path: Path) -> None:
+    own, cgroups = tmp_path / "own", tmp_path / "cgroup"
+    own.write_text("0::/site/nats\n")
+    group(cgroups / "site" / "nats", memory__max="max\n", cpu__max="50000 100000\n")
+    assert memory_limit_bytes(cgroups, own) == float("inf")
+    group(cgroups / "site", memory__max="1073741824\n")
+    assert memory_limit_bytes(cgroups, own) == 1 << 30
+    own.write_text("3:cpu,cpuacct:/docker/abc\n2:memory:/docker/abc\n")
+    assert memory_limit_bytes(cgroups, own) == float("inf")
+    group(cgroups / "memory", memory__limit_in_bytes="536870912\n")
+    assert memory_limit_bytes(cgroups, own) == 1 << 29
