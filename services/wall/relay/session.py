@@ -396,7 +396,7 @@ def open_session(question: SessionOpen, viewer: Actor, relay: RelayContext) -> S
     # A WHEP player has no page, unless somebody opens a control socket for its session.
     heard = question.kind == "wall"
     notices = PageNotices(relay.bus, sessions.notices(relay.home, question.session), heard=heard)
-    negotiated = _negotiate(question, relay.port, notices.add)
+    negotiated = _negotiate(question, relay, notices.add)
     session = Session(question, viewer, negotiated, notices, relay)
     for size in question.sizes:
         session.control(size)
@@ -407,11 +407,15 @@ def open_session(question: SessionOpen, viewer: Actor, relay: RelayContext) -> S
     return session
 
 
-def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice], None]) -> Negotiated:
+def _negotiate(question: SessionOpen, relay: RelayContext, notify: Callable[[Notice], None]) -> Negotiated:
     """A connection for an offer, with a slot for each video section that can be sent in, and the answer."""
-    offer = parse_offer(question.offer)
-    # A player is sent one camera: a second section would be answered and never sent in.
-    agreed = negotiate(offer, 1 if question.kind == "whep" else sessions.MAX_SLOTS)
+    offer, port = parse_offer(question.offer), relay.port
+    # A player is sent one camera: a second video section, or a sound section in which that camera's sound cannot be
+    # sent, would be answered and stay empty.
+    if question.kind == "whep":
+        agreed = negotiate(offer, 1, _sound_codec(question, relay.cameras))
+    else:
+        agreed = negotiate(offer, sessions.MAX_SLOTS)
     connection = ViewerConnection(agreed.transport, port)
     slots: list[Slot] = []
     sound: RtpSoundTrack | None = None
@@ -435,6 +439,14 @@ def _negotiate(question: SessionOpen, port: ViewerPort, notify: Callable[[Notice
     session_id = secrets.randbelow(1 << 62)
     answer = build_answer(offer, agreed.bundle, accepted, connection.local(), session_id, connection.cname)
     return Negotiated(connection, slots, sound, answer)
+
+
+def _sound_codec(question: SessionOpen, cameras: CameraLookup) -> str:
+    """FFmpeg's name of the codec of a player's camera's sound; empty where that is not known."""
+    camera = question.aims[0].camera if question.aims else None
+    state = cameras.state(camera) if camera is not None else None
+    report = state.profiles.get("audio") if state is not None else None
+    return report.codec if report is not None else ""
 
 
 def _to_next_tick(now: float) -> float:

@@ -50,8 +50,11 @@ class Agreement(NamedTuple):
     """Its section's place, and the payload types."""
 
 
-def negotiate(offer: Offer, max_videos: int) -> Agreement:
-    """What is sent where. Raises `BadOfferError` where no video can be sent: the message says why."""
+def negotiate(offer: Offer, max_videos: int, sound_codec: str = "") -> Agreement:
+    """What is sent where. Raises `BadOfferError` where no video can be sent: the message says why.
+
+    ``sound_codec``: see `choose_audio`.
+    """
     usable = {
         place: choice
         for place, section in enumerate(offer.sections)
@@ -68,9 +71,8 @@ def negotiate(offer: Offer, max_videos: int) -> Agreement:
     # Where not all may be sent in, those that take most codecs: which one the camera will send is not known here.
     most = sorted(videos, key=lambda place: -len(videos[place].by_codec))[:max_videos]
     videos = {place: videos[place] for place in sorted(most)}
-    sound = next(
-        ((place, formats) for place in sorted(share) if (formats := choose_audio(offer.sections[place]))), None
-    )
+    found = ((place, choose_audio(offer.sections[place], sound_codec)) for place in sorted(share))
+    sound = next(((place, formats) for place, formats in found if formats), None)
     answered = [place for place in share if place in videos or (sound is not None and place == sound[0])]
     bundle = tuple(offer.sections[place].mid for place in answered) if share in groups else ()
     transport = next(
@@ -81,18 +83,22 @@ def negotiate(offer: Offer, max_videos: int) -> Agreement:
     return Agreement(transport, bundle, videos, sound)
 
 
-def choose_audio(section: MediaSection) -> tuple[Format, ...]:
+def choose_audio(section: MediaSection, codec: str = "") -> tuple[Format, ...]:
     """The payload types in which cameras' sound can be sent, G.711 as it is, and Opus; empty where it cannot.
 
-    G.711 that is offered at another rate or in two channels would play what is sent at another pitch.
+    G.711 that is offered at another rate or in two channels would play what is sent at another pitch. ``codec``:
+    FFmpeg's name of what the one camera sends whose sound it is; empty where that is not known, or may change. Nothing
+    is converted to G.711.
     """
     if section.kind != "audio" or _closed(section):
         return ()
-    return tuple(
+    formats = tuple(
         f
         for f in _sendable(section)
         if _SOUND_HZ.get(f.codec) == f.clock_rate and (f.codec == "OPUS" or f.channels == 1)
     )
+    silent = codec in AUDIO and not {f.codec for f in formats} & {"OPUS", *AUDIO[codec].rtp_names}
+    return () if silent else formats
 
 
 def choose_video(section: MediaSection) -> VideoChoice:

@@ -260,6 +260,27 @@ def test_sound_is_sent_by_no_payload_type_that_would_play_it_at_another_pitch(so
     assert (agreed.sound is not None) is taken
 
 
+@pytest.mark.parametrize(
+    ("offered", "sent", "taken"),
+    [
+        ("PCMU/8000", "pcm_mulaw", True),
+        ("PCMU/8000", "pcm_alaw", False),
+        ("PCMA/8000", "aac", False),
+        ("PCMA/8000", "opus", False),
+        ("PCMA/8000", "", True),
+        ("opus/48000/2", "aac", True),
+        ("opus/48000/2", "pcm_alaw", True),
+    ],
+)
+def test_a_section_in_which_the_cameras_sound_cannot_be_sent_is_rejected(offered: str, sent: str, taken: bool) -> None:
+    sound = section("a", f"a=rtpmap:111 {offered}", kind="audio", number=111, ufrag="sound")
+    offer = sdp.parse_offer(HEAD + GROUP + "a v\r\n" + sound + section("v", *H264))
+    agreed = negotiate(offer, MANY, sent)
+    assert (agreed.sound is not None) is taken
+    assert agreed.bundle == (("a", "v") if taken else ("v",))
+    assert agreed.transport.ufrag == ("sound" if taken else "abcd")
+
+
 UUID = "0c7f2c9e-6f0a-4d0e-9d5f-0d8a5f1f9b6e"
 ODD = {
     "blanks at the ends of lines": section("v", *H264).replace("\r\n", " \r\n"),

@@ -231,6 +231,29 @@ async def test_a_camera_may_change_its_codec_while_it_is_converted(
         await viewer.close()
 
 
+async def test_a_player_without_opus_is_answered_no_section_for_sound_that_would_stay_silent(
+    bus: Bus, front: Front
+) -> None:
+    await front.add_camera("cam-1", audio=True)
+    states = await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
+    reports = {"audio": ProfileReport(status="online", codec="aac")}
+    state = CameraState(camera="cam-1", site=SITE, status=Status.ONLINE, since_us=1, profiles=reports)
+    video = make_offer("abcd", "p" * 24, DIGEST, 1).replace("BUNDLE 0", "BUNDLE 0 a")
+
+    async def is_answered(sound: str) -> bool:
+        audio = f"m=audio 9 UDP/TLS/RTP/SAVPF 8\r\nc=IN IP4 0.0.0.0\r\na=mid:a\r\na=recvonly\r\na=rtpmap:8 {sound}\r\n"
+        opened = await front.open(video + audio, Aim(slot=0, camera="cam-1"), kind="whep")
+        return "m=audio 0 " not in opened.answer
+
+    async with BusCamera(bus, "cam-1", clip(6, size=SIZE, fps=FPS, gop=GOP)):
+        assert await is_answered("PCMA/8000"), "nobody knows yet what the camera sends"
+        await states.put("cam-1", state)
+        async with asyncio.timeout(90):
+            while await is_answered("PCMA/8000"):
+                await asyncio.sleep(0.1)
+        assert await is_answered("opus/48000/2")
+
+
 async def test_the_h264_sub_profile_is_taken_before_anything_is_converted(bus: Bus, front: Front) -> None:
     await front.add_camera("cam-1", "main", "sub")
     small = clip(7, size=SIZE, fps=FPS, gop=GOP)
