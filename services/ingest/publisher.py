@@ -48,9 +48,9 @@ class Publisher:
             self.dropped_no_bus += count
 
     def lend_socket(self) -> tuple[int, int]:
-        """The bus's socket, which whole lines may be written to before anything else is done, and until when.
+        """The bus's socket, which whole lines may be written to before anything else is done; -1: it has none to lend.
 
-        -1 without a lease, and where the bus has none to lend. The time is `Clock.monotonic`'s, in microseconds.
+        And until when anything may be published, by `Clock.monotonic`, in microseconds; (-1, 0) without a lease.
         """
         return (self._bus.lend_media_socket(), int(self._held_until() * 1e6)) if self.permitted else (-1, 0)
 
@@ -60,6 +60,10 @@ class Publisher:
         self.published_bytes += size_bytes
         if rest:
             self._bus.finish_media_line(rest)
+
+    def dropped_lines(self, count: int) -> None:
+        """``count`` frames were made without a lease."""
+        self.dropped_no_lease += count
 
     def totals(self) -> dict[str, int]:
         """All counters."""

@@ -31,5 +31,6 @@ def test_what_was_written_counts_as_published_and_a_torn_line_is_finished_withou
     publisher = Publisher(bus, ManualClock(), lambda: float("-inf"))  # type: ignore[arg-type]  # what it needs of a bus
     publisher.wrote_lines(2, 300, b"")
     publisher.wrote_lines(1, 100, b"rest")
-    assert (publisher.published, publisher.published_bytes, publisher.totals()["dropped_no_lease"]) == (3, 400, 0)
+    publisher.dropped_lines(5)
+    assert (publisher.published, publisher.published_bytes, publisher.totals()["dropped_no_lease"]) == (3, 400, 5)
     assert bus.finished == [b"rest"]

@@ -4,8 +4,9 @@ The sockets stand in an epoll of their own, which stands in the event loop's: on
 that have something. What C leaves is Python's to look at, in the same buffer.
 
 C also writes to NATS, and stays for a while: it reads, writes and rests again and again. It comes back at once where a
-connection needs Python, and behind a rest where the event loop's epoll shows something else. What it has taken stands
-in each connection's store (`services.ingest.kernel.store`), until it is fetched.
+connection needs Python, and behind a rest where the event loop's epoll shows something else. Without a lease it drops
+what it would write, so that a worker that lost it by load has less to do. What it has taken stands in each connection's
+store (`services.ingest.kernel.store`), until it is fetched.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ log = get_logger()
 MAX_MESSAGE_BYTES: Final = LIMITS["PI_MESSAGE_BYTES"]
 STAY_US: Final = 20_000
 """So long a call may last. Timers of the process are late by it."""
+FOREVER_US: Final = 2**63 - 1
 QUIET_US: Final = 4_000
 """For so long after the event loop had something else to do calls are short: what follows of it takes turns too."""
 
@@ -50,13 +52,16 @@ class BusSocket(Protocol):
     """The socket to NATS, which C writes to past the event loop's transport."""
 
     def lend_socket(self) -> tuple[int, int]:
-        """Its number, and until when lines may be written to it (`time.monotonic`, µs); -1 where none may be now.
+        """Its number, -1 where it has none to lend; and until when anything may be published (`time.monotonic`, µs).
 
         Called in each turn of the loop; the loan ends with the call of C that follows.
         """
 
     def wrote_lines(self, count: int, size_bytes: int, rest: bytes) -> None:
         """Messages of together ``size_bytes`` were written, but for the ``rest`` of the last one."""
+
+    def dropped_lines(self, count: int) -> None:
+        """So many messages were made when nothing might be published any more."""
 
 
 class KernelEngine:
@@ -92,6 +97,7 @@ class KernelEngine:
         self._others_us = 0
         """When the loop had something else to do."""
         engine.loop, engine.bus, engine.rest_us = _epoll_of(self._loop), -1, round(rest_seconds * 1e6)
+        engine.held_until_us = FOREVER_US
         self._loop.add_reader(self._epoll.fileno(), self._turn)
 
     def close(self) -> None:
@@ -126,7 +132,7 @@ class KernelEngine:
         wall_us = (time.time_ns() - time.monotonic_ns()) // 1000 + arrival_us
         status = FULL
         while status == FULL:
-            engine.sent = engine.begun_bytes = engine.lines_count = 0
+            engine.sent = engine.begun_bytes = engine.lines_count = engine.dropped = 0
             status = self._kernel.pi_take(engine, connection, arrival_us, wall_us)
             self._publish_lines()
             taker.fetch()
@@ -149,8 +155,10 @@ class KernelEngine:
         engine.max_message_bytes = self._max_message_bytes()
         if self._socket is not None:
             engine.bus, engine.held_until_us = self._socket.lend_socket()
-            is_quiet = time.monotonic_ns() // 1000 - self._others_us > QUIET_US
-            engine.stay_us = STAY_US if engine.bus >= 0 and is_quiet else 0
+            now_us = time.monotonic_ns() // 1000
+            is_quiet = now_us - self._others_us > QUIET_US
+            may_stay = engine.bus >= 0 or engine.held_until_us <= now_us  # else Python publishes
+            engine.stay_us = STAY_US if is_quiet and may_stay else 0
         if self._kernel.pi_turn(engine) <= 0:
             return
         if engine.others:
@@ -179,9 +187,11 @@ class KernelEngine:
             taker.failed()
 
     def _publish_lines(self) -> None:
-        """Counts what C has written, and publishes what it has not."""
+        """Counts what C has written and dropped, and publishes what it has left."""
         engine, count = self._engine, self._engine.lines_count
         sent, sent_bytes, begun, rest = engine.sent, engine.sent_bytes, engine.begun_bytes, b""
+        if engine.dropped and self._socket is not None:
+            self._socket.dropped_lines(engine.dropped)
         if not sent and not count:
             return
         lines = [(bytes(ffi.buffer(line.at, line.bytes)), line.message_bytes) for line in engine.lines[0:count]]

@@ -223,8 +223,8 @@ static int scan(const pi_connection *c, picture_t *picture) {
     const uint32_t length = read16(packet + 2);
     const uint8_t marked = packet[5] & 0x80;
     if (packet[0] != '$' || packet[1] != c->channel || packet[4] != 0x80 || (packet[5] & 0x7F) != c->payload_type ||
-        read16(packet + 6) != (uint16_t)number || read32(packet + 12) != c->ssrc || length <= RTP_BYTES + fragment_bytes ||
-        (picture->packets && read32(packet + 8) != picture->stamp)) {
+        read16(packet + 6) != (uint16_t)number || read32(packet + 12) != c->ssrc ||
+        length <= RTP_BYTES + fragment_bytes || (picture->packets && read32(packet + 8) != picture->stamp)) {
       return PI_LOOK;
     }
     if (c->end - at - PREFIX_BYTES < length) {
@@ -722,14 +722,19 @@ static int read_ready(pi_engine *engine) {
   return ready;
 }
 
-/* Writes what is due to NATS; whether it took all. */
+/* Writes what is due to NATS, or drops it where nothing may be published any more; whether nothing is left. */
 static int publish(pi_engine *engine) {
   struct iovec lines[PI_LINES];
   const uint32_t count = engine->lines_count;
   if (!count) {
     return 1;
   }
-  if (engine->bus < 0 || now_us(CLOCK_MONOTONIC) >= engine->held_until_us) {
+  if (now_us(CLOCK_MONOTONIC) >= engine->held_until_us) {
+    engine->dropped += count;
+    engine->lines_count = 0;
+    return 1;
+  }
+  if (engine->bus < 0) {
     return 0;
   }
   for (uint32_t n = 0; n < count; n++) {
@@ -770,16 +775,17 @@ EXPORT int pi_turn(pi_engine *engine) {
   const int64_t until = now_us(CLOCK_MONOTONIC) + (engine->loop < 0 ? 0 : engine->stay_us);
   int reads = 0;
   engine->sent = engine->lines_count = engine->begun_bytes = engine->looks = engine->ended = 0;
+  engine->dropped = 0;
   engine->sent_bytes = engine->urgent = engine->others = 0;
   for (;;) {
-    const uint32_t sent = engine->sent;
+    const uint32_t done = engine->sent + engine->dropped;
     const int ready = read_ready(engine);
     if (ready > 0) {
       reads += ready;
       if (!publish(engine) || engine->urgent || engine->ended) {
         break;
       }
-      if (engine->sent > sent) {
+      if (engine->sent + engine->dropped > done) {
         const struct timespec rest = span_of(engine->rest_us);
         nanosleep(&rest, NULL);
       }
@@ -834,9 +840,9 @@ EXPORT int pi_facts(uint32_t *facts, int room) {
       sizeof(pi_engine), AT(pi_engine, epoll), AT(pi_engine, loop), AT(pi_engine, bus),
       AT(pi_engine, held_until_us), AT(pi_engine, stay_us), AT(pi_engine, rest_us),
       AT(pi_engine, max_message_bytes), AT(pi_engine, pictures), AT(pi_engine, sent), AT(pi_engine, lines_count),
-      AT(pi_engine, begun_bytes), AT(pi_engine, sent_bytes), AT(pi_engine, lines), AT(pi_engine, looks),
-      AT(pi_engine, ended),
-      AT(pi_engine, urgent), AT(pi_engine, others), AT(pi_engine, look), AT(pi_engine, end),
+      AT(pi_engine, begun_bytes), AT(pi_engine, sent_bytes), AT(pi_engine, dropped), AT(pi_engine, lines),
+      AT(pi_engine, looks), AT(pi_engine, ended), AT(pi_engine, urgent), AT(pi_engine, others), AT(pi_engine, look),
+      AT(pi_engine, end),
   };
   const int count = (int)(sizeof all / sizeof all[0]);
   for (int n = 0; n < count && n < room; n++) {

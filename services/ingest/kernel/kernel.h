@@ -107,7 +107,7 @@ typedef struct {
   int32_t epoll;
   int32_t loop;          /* the event loop's epoll, in which `epoll` stands; -1: no turn goes on */
   int32_t bus;           /* the socket to NATS, where lines may be written to it in this turn; else -1 */
-  int64_t held_until_us; /* until when, by CLOCK_MONOTONIC */
+  int64_t held_until_us; /* until when anything may be published, by CLOCK_MONOTONIC */
   int64_t stay_us;       /* a turn goes on for so long, while nobody but cameras has something for the process */
   int64_t rest_us;       /* after lines were written it sleeps so long, and what came meanwhile is read together */
   uint32_t max_message_bytes;
@@ -116,6 +116,7 @@ typedef struct {
   uint32_t sent, lines_count; /* messages that NATS took whole; those that it did not */
   uint32_t begun_bytes;       /* of the first of these it took so much */
   uint64_t sent_bytes;        /* of the messages that it took whole */
+  uint32_t dropped;           /* messages that were made too late to be published */
   pi_line lines[512];
   uint32_t looks, ended;
   uint8_t urgent, others; /* a look that cannot wait; others: the event loop has something else to do */

@@ -173,6 +173,7 @@ class BusEnd:
         self.held_until_us = round((time.monotonic() + held_seconds) * 1e6)
         self.published: list[tuple[bytes, int, int]] = []
         self.wrote: list[tuple[int, int, bytes]] = []
+        self.dropped: list[int] = []
         self.told = asyncio.Event()
 
     async def next(self) -> None:
@@ -185,6 +186,10 @@ class BusEnd:
 
     def wrote_lines(self, count: int, size_bytes: int, rest: bytes) -> None:
         self.wrote.append((count, size_bytes, rest))
+        self.told.set()
+
+    def dropped_lines(self, count: int) -> None:
+        self.dropped.append(count)
         self.told.set()
 
     def publish(self, *lines: object) -> None:
@@ -230,11 +235,35 @@ async def test_pictures_are_written_to_nats_and_fetched_later() -> None:
     bus.close()
 
 
-@pytest.mark.parametrize("lent", ["without a lease", "without a socket"])
-async def test_what_c_may_not_write_is_published_by_python(lent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    bus = BusEnd(held_seconds=-1.0 if lent == "without a lease" else 3600.0)
-    if lent == "without a socket":
-        monkeypatch.setattr(bus, "lend_socket", lambda: (-1, bus.held_until_us))
+@pytest.mark.parametrize("socket_too", [True, False])
+async def test_without_a_lease_pictures_are_dropped_in_c_and_counted_and_kept(
+    socket_too: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = BusEnd(held_seconds=-1.0)
+    if not socket_too:
+        monkeypatch.setattr(bus, "lend_socket", lambda: (-1, 0))
+    engine = bus.engine()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = LentTaker(engine, ours)
+        theirs.send(picture(0) + picture(1))
+        await bus.next()
+        theirs.send(picture(2))
+        await bus.next()
+        engine.fetch()
+        assert len(taker.messages) == sum(bus.dropped) == 3
+        assert (bus.wrote, bus.published) == ([], [])
+        bus.nats.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            bus.nats.recv(1)
+        engine.disconnect(taker.connection)
+    engine.close()
+    bus.close()
+
+
+async def test_what_c_has_no_socket_for_is_published_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = BusEnd()
+    monkeypatch.setattr(bus, "lend_socket", lambda: (-1, bus.held_until_us))
     engine = bus.engine()
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -304,11 +333,16 @@ async def test_who_looked_lends_again_before_the_next_picture_is_read() -> None:
     bus.close()
 
 
-def test_a_call_that_stays_reads_on_and_ends_when_the_event_loop_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("held_seconds", [3600.0, -1.0], ids=["with a lease", "without one"])
+def test_a_call_that_stays_reads_on_and_ends_when_the_event_loop_is_wanted(
+    held_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine_module, "STAY_US", 60_000_000)
 
     async def stay() -> None:
-        bus = BusEnd()
+        bus = BusEnd(held_seconds=held_seconds)
+        if held_seconds < 0:
+            monkeypatch.setattr(bus, "lend_socket", lambda: (-1, 0))
         engine = bus.engine()
         (ours, theirs), (other, its) = socket.socketpair(), socket.socketpair()
         asked = asyncio.Event()
@@ -318,7 +352,10 @@ def test_a_call_that_stays_reads_on_and_ends_when_the_event_loop_is_wanted(monke
             """The call holds the event loop: another thread is the cameras and NATS."""
             for number in range(3):
                 theirs.send(picture(number))
-                assert bus.nats.recv(65536).startswith(b"PUB a ")
+                if held_seconds > 0:
+                    assert bus.nats.recv(65536).startswith(b"PUB a ")
+                while taker.connection.taken <= number:
+                    time.sleep(0)
             its.send(b"now")
 
         with ours, theirs, other, its:
@@ -330,7 +367,7 @@ def test_a_call_that_stays_reads_on_and_ends_when_the_event_loop_is_wanted(monke
             thread.join()
             engine.fetch()
             assert len(taker.messages) == 3
-            assert len(bus.wrote) < 3, "Python was called for each picture"
+            assert len(bus.wrote) + len(bus.dropped) + len(bus.published) < 3, "Python was called for each picture"
             asyncio.get_running_loop().remove_reader(other.fileno())
             engine.disconnect(taker.connection)
         engine.close()
