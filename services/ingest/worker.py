@@ -285,7 +285,9 @@ class Worker:
                     overlap=now - last < LATE_SECONDS and now < self._held_until,
                 )
             # Only now: who comes back publishes nothing before it follows what was assigned meanwhile.
-            self._held_until = lease.held_until
+            was_permitted, self._held_until = self.publisher.permitted, lease.held_until
+            if self.publisher.permitted and not was_permitted:
+                self._something_to_report.set()
             if now >= watch_due:
                 watch_due = now + WATCH_SECONDS
                 if now - last < LATE_SECONDS:
@@ -374,8 +376,10 @@ class Worker:
         clock = self._service.clock
         due = look_due = clock.monotonic()
         while True:
+            # Without a lease a report stays due, until `_follow` sees that it is held again.
+            wake_at = min(due, look_due) if lease.held else look_due
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, due - clock.monotonic())):
+                async with asyncio.timeout(max(0.0, wake_at - clock.monotonic())):
                     await self._something_to_report.wait()
             await asyncio.sleep(CHANGE_SECONDS)
             now = clock.monotonic()
@@ -383,9 +387,9 @@ class Worker:
                 look_due = now + REPORT_SECONDS
                 self._load = self._cpu.look()
                 self._look_at_load()
+            self._something_to_report.clear()
             if not lease.held:
                 continue
-            self._something_to_report.clear()
             steady: dict[Id, int] = {}
             if now >= due:
                 due = now + REPORT_SECONDS

@@ -16,6 +16,7 @@ import pytest_asyncio
 from services.contracts.frames import AccessUnit, Flags, SequenceTracker
 from services.ingest.names import HeldName, Name
 from services.ingest.worker import PARENTLESS_SECONDS
+from services.mesh.leases import Lease
 from services.mesh.nats_server import NatsServer
 from services.sim.faults import Fault
 from services.sim.pictures import stamp
@@ -124,6 +125,43 @@ async def test_catalogue_and_assignments_are_followed_and_reported(rig: Rig, sim
             await asyncio.sleep(0.5)
         await rig.camera("cam-001", {"main": sim.url("cam-002")})
         await rig.until(lambda: len(worker.cameras) == 1)
+        await rig.clear(worker)
+
+
+async def test_without_its_lease_a_worker_only_looks_at_its_load_and_reports_once_it_is_back(
+    rig: Rig, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, waits = 0, 0
+    async with rig.worker("unleased") as worker, rig.watch("cam-001") as watch:
+        await worker.ready()
+        await add(rig, sim, "cam-001", worker)
+        await rig.until_online("cam-001")
+        publisher, ingest = worker.ingest.publisher, worker.ingest
+        changed, look_at_load = ingest._something_to_report, ingest._look_at_load
+        wait = changed.wait
+
+        async def count_wait() -> bool:
+            nonlocal waits
+            waits += 1
+            return await wait()
+
+        def count_look() -> None:
+            nonlocal looks
+            looks += 1
+            look_at_load()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Lease, "held_until", property(lambda _: float("-inf")))
+            await rig.until(lambda: not publisher.permitted)
+            patch.setattr(changed, "wait", count_wait)
+            patch.setattr(ingest, "_look_at_load", count_look)
+            dropped, reports = publisher.dropped_no_lease, len(rig.messages)
+            await rig.until(lambda: looks == 3)
+            assert waits <= 6, "it looks for its lease"
+            assert publisher.dropped_no_lease > dropped
+            assert all(report.worker != "unleased" for report in rig.messages[reports + 1 :])
+        await rig.until(lambda: any(report.worker == "unleased" for report in rig.messages[reports + 1 :]))
+        await watch.collect(5)
         await rig.clear(worker)
 
 
