@@ -119,7 +119,7 @@ class RtpReceiver:
         """Of the newest packet that was delivered."""
         self._cycles = 0
         self._taken_up: dict[int, int] = {}
-        """Numbers that packets of other types had: `packets` when they came."""
+        """Numbers that the last `MAX_AHEAD` packets of other types had: `packets` when they came."""
         self._kept: dict[int, bytes] = {}
         self._candidate: tuple[int, int, bytes] | None = None
         """A packet that may begin something new: its SSRC, its number, itself. One shortly behind it confirms it."""
@@ -236,10 +236,10 @@ class RtpReceiver:
         """Whether a packet of a type that is not expected, the second of its kind, shows that it is the stream's."""
         if self.started:
             if ssrc == self.ssrc:
-                self._taken_up = {
-                    number: packets for number, packets in self._taken_up.items() if self._is_recent(packets)
-                }
+                self._taken_up.pop(sequence, None)
                 self._taken_up[sequence] = self.packets
+                if len(self._taken_up) > MAX_AHEAD:
+                    del self._taken_up[next(iter(self._taken_up))]
             return False
         if payload_type in self._ignored_types:
             return False

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.media.rtp_receive import MAX_KEPT, MAX_LATE_RUN, RtpReceiver, RtpTime
+from services.media.rtp_receive import MAX_AHEAD, MAX_KEPT, MAX_LATE_RUN, RtpReceiver, RtpTime
 
 SSRC = 7
 
@@ -172,6 +172,14 @@ def test_one_packet_of_another_type_in_front_is_not_the_stream() -> None:
     reception = Reception().take(packet(1, payload_type=50), packet(1), packet(2, payload_type=50), packet(2))
     assert reception.heard == [1, 2]
     assert (reception.receiver.lost, reception.receiver.foreign, reception.receiver.duplicates) == (0, 2, 0)
+
+
+def test_of_a_source_that_goes_on_with_another_type_only_the_last_numbers_are_kept() -> None:
+    reception = Reception().take(packet(0))
+    reception.take(*(packet(number, payload_type=107) for number in range(1, 3 * MAX_AHEAD)))
+    assert len(reception.receiver._taken_up) == MAX_AHEAD
+    reception.take(packet(3 * MAX_AHEAD), packet(3 * MAX_AHEAD + 1))
+    assert reception.heard == [0, "hole", 3 * MAX_AHEAD, 3 * MAX_AHEAD + 1]
 
 
 def test_numbers_that_packets_of_other_types_have_are_not_missing() -> None:
