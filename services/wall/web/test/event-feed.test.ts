@@ -35,6 +35,22 @@ describe("the timeline's marks", () => {
   });
 });
 
+describe("an event about a worker or a recorder", () => {
+  const events = [
+    event(3, "recording.storage_low", "gate"),
+    event(2, "worker.overloaded", "gate"),
+    event(1, "camera.offline", "gate"),
+  ];
+
+  it("is not taken for one about the camera of that name", () => {
+    expect(grouped(events).map(({ last }) => last.id)).toEqual([3, 2, 1]);
+    expect(eventMarks(events).map(({ type }) => type)).toEqual(["camera.offline"]);
+    const cameras = new Map([["gate", camera({ id: "gate", name: "Main entrance" })]]);
+    const rows = filtered(grouped(events), { kind: "all", waitingOnly: false, query: "entrance" }, cameras);
+    expect(rows.map(({ last }) => last.id)).toEqual([1]);
+  });
+});
+
 describe("the feed's rows", () => {
   it("are one for each camera or incident, with what still waits for somebody", () => {
     const rows = grouped(EVENTS).map(({ last, events, waiting }) => [

@@ -21,6 +21,17 @@ export function loudnessOf(type: string): Loudness {
   return LOUDNESS[type] ?? "quiet";
 }
 
+const ABOUT_RECORDERS: ReadonlySet<string> = new Set([
+  "recording.storage_low",
+  "recording.archive_failed",
+  "recording.archive_recovered",
+]);
+
+/** A worker or an incident may be called as a camera is. */
+export function isAboutCamera(type: string): boolean {
+  return type.startsWith("camera.") || (type.startsWith("recording.") && !ABOUT_RECORDERS.has(type));
+}
+
 /** Whether somebody has to acknowledge it. */
 export function waits(event: EventView): boolean {
   return event.seen === null && loudnessOf(event.type) !== "quiet";
@@ -38,8 +49,8 @@ export interface EventGroup {
 export function grouped(events: readonly EventView[]): EventGroup[] {
   const groups = new Map<string, EventView[]>();
   for (const event of events) {
-    const kind = event.type.split(".", 1)[0] as string;
-    const key = `${kind === "recording" ? "camera" : kind} ${event.subject}`;
+    const kind = isAboutCamera(event.type) ? "camera" : event.type.split(".", 1)[0];
+    const key = `${kind} ${event.subject}`;
     const found = groups.get(key);
     if (found) found.push(event);
     else groups.set(key, [event]);
@@ -64,8 +75,8 @@ export function filtered(
 ): EventGroup[] {
   const asked = query.trim();
   const found = new Set(asked === "" ? [] : search([...cameras.values()], asked).map(({ id }) => id));
-  const named = ({ subject, title }: EventView) =>
-    found.has(subject) || `${subject} ${title}`.toLowerCase().includes(asked.toLowerCase());
+  const named = ({ type, subject, title }: EventView) =>
+    (isAboutCamera(type) && found.has(subject)) || `${subject} ${title}`.toLowerCase().includes(asked.toLowerCase());
   return groups.filter(
     ({ last, waiting }) =>
       (kind === "all" || last.type.startsWith(`${kind}.`)) &&
@@ -84,7 +95,7 @@ export interface EventMark {
 /** What went wrong with cameras and their recordings, for the timeline. */
 export function eventMarks(events: readonly EventView[]): EventMark[] {
   return events.flatMap(({ subject, at, type }) => {
-    const loudness = type.startsWith("worker.") ? "quiet" : loudnessOf(type);
+    const loudness = isAboutCamera(type) ? loudnessOf(type) : "quiet";
     return loudness === "quiet" ? [] : [{ camera: subject, atMs: Date.parse(at), type, loudness }];
   });
 }

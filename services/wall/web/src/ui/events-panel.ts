@@ -13,6 +13,7 @@ import {
   type FeedFilter,
   filtered,
   grouped,
+  isAboutCamera,
   loudnessOf,
   waits,
 } from "../model/event-feed.js";
@@ -137,7 +138,8 @@ export class EventsPanel extends LitElement {
   }
 
   private name({ type, subject, title }: EventView): string {
-    return type.startsWith("incident.") ? title || subject : (this.app.camera(subject)?.name ?? subject);
+    if (type.startsWith("incident.")) return title || subject;
+    return (isAboutCamera(type) && this.app.camera(subject)?.name) || subject;
   }
 
   private row(group: EventGroup): TemplateResult {
@@ -146,7 +148,8 @@ export class EventsPanel extends LitElement {
     const loud = waiting.length > 0 ? loudnessOf((waiting[0] as EventView).type) : "quiet";
     const seen = events.find((event) => event.seen !== null)?.seen;
     const now = siteNow();
-    const canOpen = last.type.startsWith("incident.") || this.app.camera(last.subject) !== undefined;
+    const canOpen =
+      last.type.startsWith("incident.") || (isAboutCamera(last.type) && this.app.camera(last.subject) !== undefined);
     return html`<li class=${loud}>
       <span class="what">
         <b>${isMessageKey(key) ? t(key) : last.type}</b>
