@@ -272,7 +272,7 @@ def asyncapi() -> str:
 
 
 _PARAMETERS = {
-    "site": "Who owns the camera.",
+    "site": "Who owns the camera; of a worker, who runs the mesh.",
     "camera": "The camera's id.",
     "incident": "The incident's id.",
     "recorder": "The recorder's name.",

@@ -59,6 +59,8 @@ class WorkerLoads:
         since_us = self._overloaded_us.get(name)
         if since_us is None:
             since_us = await self._told_us(name)
+            if not self._telling():
+                return  # another one tells by now
         if reason and not since_us:
             self._outbox.post(
                 WorkerOverloaded(
