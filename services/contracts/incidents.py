@@ -71,6 +71,12 @@ class IncidentKey(Model):
     id: Id
 
 
+class ExportNote(Repeatable):
+    """Footage about an incident is handed out."""
+
+    id: Id
+
+
 class IncidentEntry(Model):
     """An incident with its revision."""
 

@@ -514,8 +514,6 @@ class Remark(Model):
     at_us: int
     by: str
     text: str = Field(min_length=1, max_length=MAX_REMARK_CHARS)
-    request_id: str | None = None
-    """Of the request that added it: asked again it adds nothing."""
 
 
 IncidentAction = Literal["opened", "updated", "remarked", "exported", "closed", "reopened", "released"]
@@ -529,6 +527,8 @@ class IncidentStep(Model):
     action: IncidentAction
     fields: tuple[str, ...] = ()
     """Names of the fields that changed."""
+    request_id: str | None = None
+    """Of the request that did it: asked again it does nothing."""
 
 
 class Incident(Model):

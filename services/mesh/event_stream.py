@@ -422,9 +422,13 @@ class EventOutbox:
         self._bus = bus
         self._queues = {stream: _StreamOutbox(bus, source, stream) for stream in STREAMS}
 
-    def post(self, event: Event) -> None:
-        """Takes an event; returns at once. When full the oldest is dropped and counted."""
-        self._queues[event.stream].post(event)
+    def post(self, event: Event, event_id: str | None = None) -> None:
+        """Takes an event; returns at once. When full the oldest is dropped and counted.
+
+        ``event_id``: where it may have been told before, perhaps by another process. The stream takes one of that id
+        within `DUPLICATE_SECONDS`. None: an id of its own.
+        """
+        self._queues[event.stream].post(event, event_id or str(uuid.uuid4()))
 
     async def run(self) -> None:
         """Publishes until it is cancelled."""
@@ -464,11 +468,11 @@ class _StreamOutbox:
         self._stream = stream
         self._filled = asyncio.Event()
 
-    def post(self, event: Event) -> None:
+    def post(self, event: Event, event_id: str) -> None:
         if len(self.waiting) >= OUTBOX_EVENTS:
             self.waiting.popleft()
             _dropped.labels(self._stream).inc()
-        self.waiting.append((event, str(uuid.uuid4())))
+        self.waiting.append((event, event_id))
         self._filled.set()
 
     async def run(self) -> None:

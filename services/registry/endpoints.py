@@ -14,7 +14,14 @@ from services.contracts.accounts import (
 from services.contracts.acknowledgements import AcknowledgeOrder
 from services.contracts.catalogue import CameraInput, CameraKey, CameraQuery, CameraRemove, CameraUpdate, ImportRequest
 from services.contracts.imports import ImportKey, ImportRowsQuery, ImportsQuery
-from services.contracts.incidents import IncidentInput, IncidentKey, IncidentQuery, IncidentUpdate, RemarkNote
+from services.contracts.incidents import (
+    ExportNote,
+    IncidentInput,
+    IncidentKey,
+    IncidentQuery,
+    IncidentUpdate,
+    RemarkNote,
+)
 from services.contracts.layouts import LayoutInput, LayoutQuery, LayoutUpdate
 from services.contracts.permissions import ANYBODY, Right, Role
 from services.contracts.rights import GrantInput, GrantKey
@@ -82,7 +89,7 @@ def endpoints(
         Endpoint("incidents-open", IncidentInput, incidents.open, Role.OPERATOR),
         Endpoint("incidents-update", IncidentUpdate, incidents.update, Role.OPERATOR),
         Endpoint("incidents-remark", RemarkNote, incidents.remark, Role.OPERATOR),
-        Endpoint("incidents-exported", IncidentKey, incidents.exported, (Right.CLIP, Right.EVIDENCE)),
+        Endpoint("incidents-exported", ExportNote, incidents.exported, (Right.CLIP, Right.EVIDENCE)),
         Endpoint("incidents-close", IncidentKey, incidents.close, Role.SUPERVISOR),
         Endpoint("incidents-reopen", IncidentKey, incidents.reopen, Role.SUPERVISOR),
         Endpoint("accounts-add", AccountInput, access.accounts.add, Role.ADMIN),

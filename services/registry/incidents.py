@@ -12,6 +12,7 @@ from typing import Final, Literal, TypedDict
 from services.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from services.contracts.events import Audit, IncidentClosed, IncidentExported, IncidentOpened, IncidentUpdated
 from services.contracts.incidents import (
+    ExportNote,
     IncidentEntry,
     IncidentInput,
     IncidentKey,
@@ -31,7 +32,7 @@ from services.contracts.models import (
     Remark,
 )
 from services.contracts.permissions import SYSTEM, Actor, Role
-from services.contracts.requests import id_ending
+from services.contracts.requests import RequestId, id_ending
 from services.mesh.clock import Clock
 from services.mesh.event_stream import EventOutbox
 from services.mesh.log import get_logger
@@ -103,6 +104,7 @@ class Incidents:
         now_us = self._clock.now_us()
         ending = id_ending(given.request_id, actor, 8)
         if given.request_id is not None and (known := await self._opened_as(ending, now_us, actor)) is not None:
+            self._tell_opened(known.incident, actor)
             return known
         incident = Incident(
             id=_incident_id(now_us, ending),
@@ -122,9 +124,9 @@ class Incidents:
         except ConflictError:  # another registry opened it a moment ago
             if (known := await self._opened_as(ending, now_us, actor)) is None:
                 raise
+            self._tell_opened(known.incident, actor)
             return known
-        self._outbox.post(IncidentOpened(**self._about(incident, actor)))
-        self._audit(incident, "incident-opened", actor)
+        self._tell_opened(incident, actor)
         return IncidentEntry(incident=incident, revision=revision)
 
     async def update(self, update: IncidentUpdate, actor: Actor) -> IncidentEntry:
@@ -148,18 +150,18 @@ class Incidents:
         """Adds a remark, to a closed incident too; at most `MAX_REMARKS`; raises `NotFoundError`."""
 
         def remarked(before: Incident) -> Incident:
-            if note.request_id is not None and (actor.name, note.request_id) in _requests(before.remarks):
-                return before
             if len(before.remarks) >= MAX_REMARKS:
                 raise InvalidInputError(f"an incident takes {MAX_REMARKS} remarks")
-            remark = Remark(at_us=self._clock.now_us(), by=actor.name, text=note.text, request_id=note.request_id)
+            remark = Remark(at_us=self._clock.now_us(), by=actor.name, text=note.text)
             return before.model_copy(update={"remarks": (*before.remarks, remark)})
 
-        return await self._change(note.id, None, remarked, actor, action="remarked")
+        return await self._change(note.id, None, remarked, actor, action="remarked", request_id=note.request_id)
 
-    async def exported(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
+    async def exported(self, note: ExportNote, actor: Actor) -> IncidentEntry:
         """Notes that ``actor`` exports footage about it."""
-        return await self._change(key.id, None, lambda before: before, actor, action="exported")
+        return await self._change(
+            note.id, None, lambda before: before, actor, action="exported", request_id=note.request_id
+        )
 
     async def close(self, key: IncidentKey, actor: Actor) -> IncidentEntry:
         """Closes an incident: its hold ends after the grace. Closing it again changes nothing."""
@@ -237,12 +239,14 @@ class Incidents:
         actor: Actor,
         *,
         action: Literal["remarked", "exported"] | None = None,
+        request_id: RequestId | None = None,
     ) -> IncidentEntry:
         """Changes the last revision. Without a ``revision`` it tries again after a concurrent write.
 
         ``action`` is what the history says; None: it follows from what changed. Nothing changed is no step, but of an
-        export.
+        export. What ``request_id`` has done already is told again, under the same event ids.
         """
+        once = None if request_id is None else f"{key}-{id_ending(request_id, actor, 32)}"
         for _ in range(ATTEMPTS):
             entry = await self._incidents.fetch(key)
             if entry is None:
@@ -250,34 +254,55 @@ class Incidents:
             before, current = entry
             if revision not in (None, current):
                 raise ConflictError(f"{key} is at revision {current} by now, not {revision}; read it again")
+            if action is not None and _is_done(before, actor, request_id):
+                self._tell(before, action, ("remarks",) if action == "remarked" else (), actor, once)
+                return IncidentEntry(incident=before, revision=current)
             after = change(before)
             fields = tuple(name for name in type(before).model_fields if getattr(before, name) != getattr(after, name))
             if not fields and action != "exported":
                 return IncidentEntry(incident=before, revision=current)
             done = action or _action(before, after)
-            after = self._stepped(after, done, fields if done == "updated" else (), actor)
+            after = self._stepped(after, done, fields if done == "updated" else (), actor, request_id)
             try:
                 written = await self._incidents.update(key, after, current)
             except ConflictError:
                 if revision is not None:
                     raise
                 continue
-            self._tell(after, done, fields, actor)
+            self._tell(after, done, fields, actor, once)
             return IncidentEntry(incident=after, revision=written)
         raise ConflictError(f"{key} keeps changing; try again")
 
-    def _stepped(self, incident: Incident, action: IncidentAction, fields: tuple[str, ...], actor: Actor) -> Incident:
-        step = IncidentStep(at_us=self._clock.now_us(), by=actor.name, action=action, fields=fields)
+    def _stepped(
+        self,
+        incident: Incident,
+        action: IncidentAction,
+        fields: tuple[str, ...],
+        actor: Actor,
+        request_id: RequestId | None = None,
+    ) -> Incident:
+        step = IncidentStep(
+            at_us=self._clock.now_us(), by=actor.name, action=action, fields=fields, request_id=request_id
+        )
         return incident.model_copy(update={"history": (*incident.history, step)[-MAX_INCIDENT_STEPS:]})
 
-    def _tell(self, after: Incident, action: IncidentAction, fields: tuple[str, ...], actor: Actor) -> None:
+    def _tell_opened(self, incident: Incident, actor: Actor) -> None:
+        """Also where an incident is found that was opened already: the registry that wrote it may not know that it did,
+        and has then told nobody."""
+        once = f"{incident.id}-opened"
+        self._outbox.post(IncidentOpened(**self._about(incident, actor)), once)
+        self._audit(incident, "incident-opened", actor, once)
+
+    def _tell(
+        self, after: Incident, action: IncidentAction, fields: tuple[str, ...], actor: Actor, once: str | None
+    ) -> None:
         about = self._about(after, actor)
         match action:
             case "updated" | "remarked":
-                self._outbox.post(IncidentUpdated(**about, changed=fields))
-                self._audit(after, f"incident-{action}", actor, changed=", ".join(fields))
+                self._outbox.post(IncidentUpdated(**about, changed=fields), once)
+                self._audit(after, f"incident-{action}", actor, once, changed=", ".join(fields))
             case "exported":  # the export's own audit event names the cameras and the range
-                self._outbox.post(IncidentExported(**about))
+                self._outbox.post(IncidentExported(**about), once)
             case "closed":
                 self._outbox.post(IncidentClosed(**about, release_us=after.release_us or 0))
                 self._audit(after, "incident-closed", actor)
@@ -304,7 +329,7 @@ class Incidents:
             "actor": actor.name,
         }
 
-    def _audit(self, incident: Incident, action: str, actor: Actor, **detail: str) -> None:
+    def _audit(self, incident: Incident, action: str, actor: Actor, once: str | None = None, **detail: str) -> None:
         self._outbox.post(
             Audit.by(
                 actor,
@@ -313,7 +338,8 @@ class Incidents:
                 target=incident.id,
                 action=action,
                 detail={"title": incident.title, "cameras": ", ".join(incident.cameras), **detail},
-            )
+            ),
+            f"{once}-audit" if once else None,
         )
 
 
@@ -321,8 +347,10 @@ def _incident_id(opened_us: int, ending: str) -> Id:
     return f"incident-{datetime.fromtimestamp(opened_us / 1e6, UTC):%Y%m%d}-{ending}"
 
 
-def _requests(remarks: Iterable[Remark]) -> set[tuple[str, str | None]]:
-    return {(remark.by, remark.request_id) for remark in remarks}
+def _is_done(incident: Incident, actor: Actor, request_id: RequestId | None) -> bool:
+    return request_id is not None and (actor.name, request_id) in {
+        (step.by, step.request_id) for step in incident.history
+    }
 
 
 def _action(before: Incident, after: Incident) -> IncidentAction:

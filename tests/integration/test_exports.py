@@ -16,9 +16,11 @@ import av
 import pytest
 
 from services.contracts import subjects
-from services.contracts.events import Audit, parse
+from services.contracts.errors import UnavailableError
+from services.contracts.events import Audit, Event, parse
 from services.contracts.exports import ExportedCamera, ExportJob, ExportStatus
 from services.contracts.frames import AccessUnit
+from services.contracts.incidents import IncidentEntry, IncidentInput, IncidentKey
 from services.contracts.models import PrivacyMask
 from services.contracts.permissions import Role
 from services.footage.evidence.verify import verify
@@ -36,6 +38,7 @@ from tests.integration.recorders import assign, camera, record, running, seen
 from tests.integration.test_front_pictures import brightness
 from tests.processes import children, command_line
 from tests.recorder.units import pictures
+from tests.registry.running import ask, collected, eventually, registry
 from tests.wall.front.running import RunningFront, running_front
 
 pytestmark = pytest.mark.integration
@@ -245,6 +248,39 @@ async def test_an_export_that_is_asked_for_again_after_a_lost_answer_is_one_job(
         assert (await post(front, wanted(units, request_id="fedcba9876543210")))["id"] != first["id"]
         async with front.http.get(EXPORTS) as answer:
             assert len((await answer.json())["exports"]) == 2
+
+
+async def test_one_export_is_noted_and_audited_once_also_where_two_ask_at_once_or_an_answer_is_lost(
+    mesh_settings: MeshSettings, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Bucket[ExportJob].create
+    lost: list[str] = []
+
+    async def without_an_answer(bucket: Bucket[ExportJob], key: str, value: ExportJob) -> int:
+        revision = await create(bucket, key, value)
+        if isinstance(value, ExportJob) and not lost:
+            lost.append(key)
+            raise UnavailableError("the answer was lost")
+        return revision
+
+    async with recorded(mesh_settings, bus, tmp_path) as (front, units), registry(mesh_settings):
+        given = IncidentInput(title="Collision", cameras=("cam-1",), from_us=units[0].capture_us)
+        incident = (await ask(bus, "incidents-open", given, IncidentEntry)).incident.id
+        once = wanted(units, incident=incident, request_id="0123456789abcdef")
+        one, other = await asyncio.gather(post(front, once), post(front, once))
+        assert one["id"] == other["id"]
+        monkeypatch.setattr(Bucket, "create", without_an_answer)
+        again = wanted(units, incident=incident, request_id="fedcba9876543210")
+        async with front.http.post(EXPORTS, json=again) as answer:
+            assert answer.status == 503
+        assert (await post(front, again))["id"] == lost[0]
+        found = (await ask(bus, "incidents-get", IncidentKey(id=incident), IncidentEntry)).incident
+        assert [step.action for step in found.history] == ["opened", "exported", "exported"]
+
+        async def audited() -> list[Event]:
+            return [each for each in await collected(bus) if isinstance(each, Audit) and each.action == "exported"]
+
+        assert len(await eventually(audited, lambda each: len(each) > 1)) == 2
 
 
 async def test_what_cannot_be_exported_is_refused_by_its_field(

@@ -3,8 +3,9 @@
 import pytest
 
 from services.contracts import events, subjects
-from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from services.contracts.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
 from services.contracts.incidents import (
+    ExportNote,
     IncidentEntry,
     IncidentInput,
     IncidentKey,
@@ -20,6 +21,7 @@ from services.mesh.buckets import Bucket
 from services.mesh.bus import Bus
 from services.mesh.clock import TurnedClock
 from services.mesh.settings import MeshSettings
+from services.registry.ledger import Ledger
 from services.registry.settings import RegistrySettings
 from tests.registry.running import add, ask, collected, eventually, registry
 
@@ -103,9 +105,9 @@ async def test_remarks_exports_and_changes_stand_in_its_history_by_name(bus: Bus
         key = (await ask(bus, "incidents-open", collision(), IncidentEntry, actor=OPERATOR)).incident.id
         note = RemarkNote(id=key, text="The tow truck came")
         await ask(bus, "incidents-remark", note, IncidentEntry, actor=OPERATOR)
-        await ask(bus, "incidents-exported", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
+        await ask(bus, "incidents-exported", ExportNote(id=key), IncidentEntry, actor=SUPERVISOR)
         granted = Actor("polisi", Role.AGENCY, rights=frozenset({Right.INCIDENTS, Right.EVIDENCE}))
-        await ask(bus, "incidents-exported", IncidentKey(id=key), IncidentEntry, actor=granted)
+        await ask(bus, "incidents-exported", ExportNote(id=key), IncidentEntry, actor=granted)
         await ask(bus, "incidents-close", IncidentKey(id=key), IncidentEntry, actor=SUPERVISOR)
         with pytest.raises(ForbiddenError):
             await ask(bus, "incidents-remark", note, IncidentEntry, actor=Actor("tono", Role.VIEWER))
@@ -145,6 +147,54 @@ async def test_what_is_asked_again_after_a_lost_answer_is_done_once(bus: Bus, me
         found = await eventually(listed, lambda answer: len(answer.incidents) > 1)
         assert len(found.incidents) == 2
         assert found.hold_days == GRACE.incident_grace_days
+
+
+@pytest.mark.parametrize("method", ["create", "update"])
+async def test_what_was_written_without_an_answer_is_told_when_it_is_asked_for_again(
+    bus: Bus, mesh_settings: MeshSettings, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    write = getattr(Ledger, method)
+    lost = set[int]()
+
+    async def without_an_answer(ledger: Ledger[Incident], key: str, value: Incident, *revision: int) -> int:
+        written: int = await write(ledger, key, value, *revision)
+        if isinstance(value, Incident) and len(value.history) not in lost:
+            lost.add(len(value.history))
+            raise UnavailableError("the answer was lost")
+        return written
+
+    async with registry(mesh_settings):
+        await add(bus, "a")
+        monkeypatch.setattr(Ledger, method, without_an_answer)
+
+        async def asked(name: str, body: IncidentInput | RemarkNote | ExportNote, tries: int) -> IncidentEntry:
+            for _ in range(tries):
+                with pytest.raises(UnavailableError):
+                    await ask(bus, name, body, IncidentEntry, actor=OPERATOR)
+            first = await ask(bus, name, body, IncidentEntry, actor=OPERATOR)
+            assert await ask(bus, name, body, IncidentEntry, actor=OPERATOR) == first
+            return first
+
+        opening = collision(request_id="0123456789abcdef")
+        key = (await asked("incidents-open", opening, method == "create")).incident.id
+        note = RemarkNote(id=key, text="The tow truck came", request_id="fedcba9876543210")
+        await asked("incidents-remark", note, method == "update")
+        export = ExportNote(id=key, request_id="export-20261130-abcdef")
+        last = await asked("incidents-exported", export, method == "update")
+        assert [step.action for step in last.incident.history] == ["opened", "remarked", "exported"]
+
+        async def told() -> list[str]:
+            found = [event for event in await collected(bus) if event.subject_id == key]
+            return sorted(event.action if isinstance(event, events.Audit) else event.type for event in found)
+
+        everything = [
+            "incident-opened",
+            "incident-remarked",
+            "incident.exported",
+            "incident.opened",
+            "incident.updated",
+        ]
+        assert await eventually(told, lambda found: len(found) >= len(everything)) == everything
 
 
 async def test_its_own_hold_counts_and_only_a_supervisor_shortens_it(bus: Bus, mesh_settings: MeshSettings) -> None:

@@ -236,8 +236,11 @@ class FrontRequest(RoutedRequest):
         if held is not None:
             self.audit(action, target, {**detail, "more": str(held)} if held else detail)
 
-    def audit(self, action: str, camera_id: Id, detail: Mapping[str, str]) -> None:
-        """Publishes an audit event: what the signed-in person did with a camera's footage, or with the wall."""
+    def audit(self, action: str, camera_id: Id, detail: Mapping[str, str], event_id: str | None = None) -> None:
+        """Publishes an audit event: what the signed-in person did with a camera's footage, or with the wall.
+
+        ``event_id`` as `EventOutbox.post` has it.
+        """
         front = self.front
         camera = front.cameras.get(camera_id)
         front.outbox.post(
@@ -248,7 +251,8 @@ class FrontRequest(RoutedRequest):
                 target=camera_id,
                 action=action,
                 detail=detail,
-            )
+            ),
+            event_id,
         )
 
 

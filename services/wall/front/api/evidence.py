@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field, StringConstraints
 from services.contracts import subjects
 from services.contracts.errors import NotFoundError
 from services.contracts.evidence.exchange import MAX_CAMERA_US
-from services.contracts.incidents import IncidentEntry, IncidentKey
+from services.contracts.incidents import ExportNote, IncidentEntry, IncidentKey
 from services.contracts.models import Id, Incident
 from services.contracts.permissions import Right
+from services.contracts.requests import RequestId
 from services.footage.evidence.export import BundleRequest
 from services.footage.evidence.handing_out import open_evidence
 from services.footage.owners import Owner
@@ -115,8 +116,8 @@ def shown_incident(request: FrontRequest, incident: Incident) -> Incident:
     return incident if seen == incident.cameras else incident.model_copy(update={"cameras": seen})
 
 
-async def tell_exported(request: FrontRequest, entry: IncidentEntry) -> None:
-    """Has the registry note that footage about an incident is handed out, before it is."""
+async def tell_exported(request: FrontRequest, entry: IncidentEntry, request_id: RequestId | None = None) -> None:
+    """Has the registry note that footage about an incident is handed out, before it is; once for a ``request_id``."""
     where = subjects.rpc(request.front.home, "registry", "incidents-exported")
-    key = IncidentKey(id=entry.incident.id)
-    await ask(request.front.bus, where, key, IncidentEntry, actor=request.actor)
+    note = ExportNote(id=entry.incident.id, request_id=request_id)
+    await ask(request.front.bus, where, note, IncidentEntry, actor=request.actor)

@@ -204,7 +204,7 @@ async def add_export(request: FrontRequest) -> web.Response:
         expires_us=now_us + int(front.settings.exports_hours * _HOUR_US),
     )
     if incident is not None:
-        await tell_exported(request, incident)
+        await tell_exported(request, incident, job.id)
     try:
         await front.export_bucket.create(job.id, job)
     except ConflictError:  # asked twice in one moment
@@ -212,9 +212,16 @@ async def add_export(request: FrontRequest) -> web.Response:
         if entry is None or entry[0].actor != request.actor.name:
             raise
         return _created(entry[0], now_us)
-    for camera in job.cameras:
-        request.audit("exported", camera.camera, _detail(job))
+    except UnavailableError:  # it may have been written all the same, and is found when it is asked for again
+        _audit_exported(request, job)
+        raise
+    _audit_exported(request, job)
     return _created(job, now_us)
+
+
+def _audit_exported(request: FrontRequest, job: ExportJob) -> None:
+    for camera in job.cameras:
+        request.audit("exported", camera.camera, _detail(job), f"{job.id}-{camera.camera}")
 
 
 def _added_as(request: FrontRequest, ending: str) -> ExportJob | None:

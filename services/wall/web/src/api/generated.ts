@@ -633,6 +633,7 @@ export interface IncidentStep {
   by: string;
   action: "opened" | "updated" | "remarked" | "exported" | "closed" | "reopened" | "released";
   fields: string[];
+  request_id: string | null;
 }
 
 /** Incidents, newest first. */
@@ -983,7 +984,6 @@ export interface Remark {
   at_us: number;
   by: string;
   text: string;
-  request_id: string | null;
 }
 
 /** A remark to be added to an incident. */
