@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bench.report import table
 from services.contracts.keeping import SafeFootage, SafeReport
 from tests.chaos import footage_outages as outages
-from tests.chaos.footage_outages import NAMESPACE, Outage
+from tests.chaos.footage_outages import Outage
 from tests.chaos.footage_rig import TAIL_SECONDS, FootageRig, Wholeness, footage_rig
 
 DISK = "1500m"
@@ -33,7 +33,7 @@ class Trial(NamedTuple):
     outage: Outage
     seconds: float
     recorders: int = 1
-    namespace: str = ""
+    severable: bool = False
     small_disk: bool = False
     longest_hole_seconds: float = 0.0
     """What may be missing of a camera: in one piece, and no more than a GOP. 0: nothing at all."""
@@ -52,7 +52,7 @@ class Trial(NamedTuple):
 TRIALS = (
     Trial("nats-killed", outages.nats_killed, 60),
     Trial("nats-frozen", outages.nats_frozen, 20),
-    Trial("network-cut", outages.network_cut, 60, namespace=NAMESPACE),
+    Trial("network-cut", outages.network_cut, 60, severable=True),
     Trial("recorder-frozen", outages.recorder_frozen, 30),
     Trial("recorder-away", outages.recorder_away, 60),
     Trial("recorder-away-stand-in", outages.recorder_away, 60, recorders=2),
@@ -75,7 +75,7 @@ async def run(*, quick: bool, only: str = "", cameras: int = 0) -> bool:
         seconds = min(trial.seconds, 8) if quick else trial.seconds
         with tempfile.TemporaryDirectory() as folder, _disk(Path(folder), wanted=trial.small_disk):
             async with footage_rig(
-                Path(folder), cameras=cameras, recorders=trial.recorders, namespace=trial.namespace
+                Path(folder), cameras=cameras, recorders=trial.recorders, severable=trial.severable
             ) as rig:
                 row, well = await _try(rig, trial, seconds)
             wrong = rig.fsck()

@@ -8,13 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from tests.chaos.footage_rig import FootageRig, cut, mend
+from tests.chaos.footage_rig import FootageRig
 from tests.processes import descendants
 
 Outage = Callable[[FootageRig, float], Awaitable[None]]
-NAMESPACE: Final = "pantau-cut"
 
 
 async def nats_killed(rig: FootageRig, seconds: float) -> None:
@@ -59,11 +57,11 @@ async def registry_away(rig: FootageRig, seconds: float) -> None:
 
 
 async def network_cut(rig: FootageRig, seconds: float) -> None:
-    """Nothing passes between recorders and the rest; the rig needs `NAMESPACE`."""
-    del rig
-    cut(NAMESPACE)
+    """Nothing passes between recorders and the rest; the rig must have a ``network``."""
+    assert rig.network is not None
+    rig.network.cut()
     await asyncio.sleep(seconds)
-    mend(NAMESPACE)
+    rig.network.mend()
 
 
 async def disk_full(rig: FootageRig, seconds: float) -> None:

@@ -7,14 +7,13 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import aiohttp
 
@@ -26,6 +25,7 @@ from services.mesh.nats_server import NatsServer
 from services.mesh.settings import MeshSettings
 from services.recorder.storage.fsck import check
 from services.sim.pictures.stamp import Stamp
+from tests.chaos.namespace import SeverableNetwork, severable_network
 from tests.integration.recorded import files, stamps
 from tests.processes import descendants
 from tests.support.ports import free_port
@@ -140,18 +140,12 @@ class FootageRig:
         self._log: IO[bytes] = (folder / "log").open("ab")
         self._sim_port = free_port()
         self._sim_admin_port = free_port()
-        self._within: list[str] = []
-        """The command in front of a recorder's: a network namespace."""
-        self._nats_host = "127.0.0.1"
+        self.network: SeverableNetwork | None = None
+        """Where recorders run, if not with all else."""
 
     def data(self, name: str) -> Path:
         """A service's folder."""
         return self.folder / name
-
-    def recorder_within(self, command: list[str], nats_host: str) -> Self:
-        """Recorders run behind ``command``, and find nats-server at ``nats_host``; before `start`."""
-        self._within, self._nats_host = command, nats_host
-        return self
 
     async def start(self) -> None:
         """Returns when all cameras are recorded."""
@@ -172,9 +166,9 @@ class FootageRig:
 
     def _add(self, name: str) -> None:
         kind = name.partition("-")[0]
-        host = self._nats_host if kind == "recorder" else "127.0.0.1"
+        network = self.network if kind == "recorder" else None
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PANTAU_")} | {
-            "PANTAU_NATS_URL": self._nats_url(host),
+            "PANTAU_NATS_URL": self._nats_url("127.0.0.1" if network is None else network.host),
             "PANTAU_DATA": str(self.data(name)),
             "PANTAU_ADMIN_PORT": "0",
             "PANTAU_LOG_FORMAT": "json",
@@ -188,8 +182,8 @@ class FootageRig:
         if kind == "sim":
             arguments += ["--cameras", str(len(self.cameras)), "--port", str(self._sim_port), "--scenes", "1"]
             environ["PANTAU_ADMIN_PORT"] = str(self._sim_admin_port)
-        if kind == "recorder":
-            arguments = [*self._within, *arguments]
+        if network is not None:
+            arguments = [*network.command, *arguments]
         self.services[name] = Supervised(name, arguments, environ, self._log)
 
     def _nats_url(self, host: str) -> str:
@@ -315,18 +309,16 @@ class FootageRig:
 
 @asynccontextmanager
 async def footage_rig(
-    folder: Path, *, cameras: int, recorders: int = 1, namespace: str = "", environ: dict[str, str] | None = None
+    folder: Path, *, cameras: int, recorders: int = 1, severable: bool = False, environ: dict[str, str] | None = None
 ) -> AsyncIterator[FootageRig]:
     """A running one. When it is left, all of it has ended and `FootageRig.fsck` may be asked.
 
-    ``namespace``: recorders run in a network namespace of that name, which `cut` and `mended` part from the rest.
+    ``severable``: recorders run in a `FootageRig.network` of their own, which may be cut off from the rest.
     """
     rig = FootageRig(folder, cameras=cameras, recorders=recorders, environ=environ or {})
     async with AsyncExitStack() as stack:
-        if namespace:
-            _add_namespace(namespace)
-            stack.callback(_run, "ip", "netns", "del", namespace)
-            rig.recorder_within(["ip", "netns", "exec", namespace], _HOST_ADDRESS)
+        if severable:
+            rig.network = stack.enter_context(severable_network())
         stack.push_async_callback(rig.stop)
         await rig.start()
         supervising = asyncio.ensure_future(rig.supervise())
@@ -334,32 +326,3 @@ async def footage_rig(
             yield rig
         finally:
             supervising.cancel()
-
-
-_HOST_ADDRESS = "10.219.7.1"
-_RECORDER_ADDRESS = "10.219.7.2"
-
-
-def _add_namespace(name: str) -> None:
-    _run("ip", "netns", "add", name)
-    _run("ip", "link", "add", f"{name}-h", "type", "veth", "peer", "name", f"{name}-r")
-    _run("ip", "link", "set", f"{name}-r", "netns", name)
-    _run("ip", "addr", "add", f"{_HOST_ADDRESS}/24", "dev", f"{name}-h")
-    _run("ip", "link", "set", f"{name}-h", "up")
-    _run("ip", "-n", name, "addr", "add", f"{_RECORDER_ADDRESS}/24", "dev", f"{name}-r")
-    _run("ip", "-n", name, "link", "set", f"{name}-r", "up")
-    _run("ip", "-n", name, "link", "set", "lo", "up")
-
-
-def cut(namespace: str) -> None:
-    """Nothing passes any more, and nobody is told."""
-    _run("ip", "-n", namespace, "link", "set", f"{namespace}-r", "down")
-
-
-def mend(namespace: str) -> None:
-    """All passes again."""
-    _run("ip", "-n", namespace, "link", "set", f"{namespace}-r", "up")
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)

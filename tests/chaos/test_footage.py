@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import footage_outages as outages
-from tests.chaos.footage_outages import NAMESPACE, Outage, whole_after
+from tests.chaos.footage_outages import Outage, whole_after
 from tests.chaos.footage_rig import TAIL_SECONDS, FootageRig, footage_rig
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
@@ -66,7 +66,7 @@ def small_recorder_disk(tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_recorder_disk")
 async def test_no_frame_is_lost_with_a_stand_in_a_cut_network_a_full_disk_or_random_kills(tmp_path: Path) -> None:
-    async with footage_rig(tmp_path, cameras=CAMERAS, recorders=2, namespace=NAMESPACE) as rig:
+    async with footage_rig(tmp_path, cameras=CAMERAS, recorders=2, severable=True) as rig:
         await carry_out(
             rig,
             (outages.recorder_away, 8.0),
