@@ -42,6 +42,8 @@ enum {
 #define SANE_EARLY_US INT64_C(500000)
 #define SANE_LATE_US INT64_C(3000000)
 #define STEPPED_US INT64_C(10000000)
+#define ROOM_SHARE 8
+#define MOST_ROOM_90K 90000
 #define RTCP_FLOOR_US INT64_C(5000)
 #define MOST INT64_C(2000000000000000) /* of times: doubles hold it, and half of one; what is more is Python's */
 
@@ -523,9 +525,10 @@ static int stamp(pi_connection *c, const picture_t *picture, int64_t arrival_us,
       times->clock = RTCP;
     }
   }
-  const int64_t back_us = c->top_at_us + 1 - capture_us;
+  const int64_t room_us = most_of(1, least_of(pts - c->top_pts, MOST_ROOM_90K) / ROOM_SHARE);
+  const int64_t back_us = c->top_at_us + room_us - capture_us;
   if (0 < back_us && back_us < STEPPED_US) {
-    capture_us = c->top_at_us + 1;
+    capture_us = c->top_at_us + room_us;
     uncertainty_us += back_us;
   }
   c->top_pts = pts;

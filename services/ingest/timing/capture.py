@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any, Final, NamedTuple
 
 from services.contracts.frames import CaptureClockSource
-from services.media.time import us_from_90k
+from services.media.time import SECOND_90K, us_from_90k
 
 SANE_EARLY_US: Final = 500_000
 SANE_LATE_US: Final = 3_000_000
@@ -20,6 +20,10 @@ STEPPED_US: Final = 10_000_000
 """A capture time further back than this is so because our own clock was set back: that is followed."""
 REORDERED: Final = 16
 """Pictures that may come before one that is shown before them (H.264 and H.265, 16 reference pictures)."""
+ROOM_SHARE: Final = 8
+"""Of media time in ticks: capture time goes on by so small a part of it at least, in µs, which is 1 %. So what is shown
+between two pictures and comes after both has room between them, however unlike the moments at which they came."""
+MOST_ROOM_90K: Final = SECOND_90K
 _RTCP_FLOOR_US: Final = 5_000
 _LEAK: Final = 0.0005
 """The line may rise so much faster than media time: more than any two quartz clocks differ."""
@@ -98,9 +102,10 @@ class CaptureClock:
         """
         capture = self._stamp(pts_90k, arrival_us, wall_us, rtcp_us)
         if self._top_pts is not None and pts_90k > self._top_pts:
-            back_us = self._top_at_us + 1 - capture.at_us
+            least_us = self._top_at_us + _room_us(pts_90k - self._top_pts)
+            back_us = least_us - capture.at_us
             if 0 < back_us < STEPPED_US:
-                capture = Capture(self._top_at_us + 1, capture.uncertainty_us + back_us, capture.clock)
+                capture = Capture(least_us, capture.uncertainty_us + back_us, capture.clock)
         elif self._top_pts is not None and pts_90k < self._top_pts:
             capture = self._between(pts_90k, capture)
         if self._top_pts is None or pts_90k > self._top_pts:
@@ -110,13 +115,13 @@ class CaptureClock:
 
     def _between(self, pts_90k: int, capture: Capture) -> Capture:
         """Of a picture that is shown before one that came earlier: its time lies between those of its neighbours."""
-        before = max((at for pts, at in self._placed if pts < pts_90k), default=None)
-        after = min((at for pts, at in self._placed if pts > pts_90k), default=None)
+        before = max(((pts, at) for pts, at in self._placed if pts < pts_90k), default=None)
+        after = min(((pts, at) for pts, at in self._placed if pts > pts_90k), default=None)
         at_us = capture.at_us
-        if after is not None and at_us - after < STEPPED_US:
-            at_us = min(at_us, after - 1)
-        if before is not None and before - at_us < STEPPED_US:
-            at_us = max(at_us, before + 1)
+        if after is not None and at_us - after[1] < STEPPED_US:
+            at_us = min(at_us, after[1] - _room_us(after[0] - pts_90k))
+        if before is not None and before[1] - at_us < STEPPED_US:
+            at_us = max(at_us, before[1] + _room_us(pts_90k - before[0]))
         return capture._replace(at_us=at_us, uncertainty_us=capture.uncertainty_us + abs(at_us - capture.at_us))
 
     def _stamp(self, pts_90k: int, arrival_us: int, wall_us: int, rtcp_us: int | None) -> Capture:
@@ -161,3 +166,8 @@ class CaptureClock:
         places = [(first + number) % room for number in range(loan.placed_count)]
         self._placed.clear()
         self._placed.extend((loan.placed[place].pts, loan.placed[place].at_us) for place in places)
+
+
+def _room_us(ticks: int) -> int:
+    """How much later a picture was taken, at least, than one that is shown so many ticks before it."""
+    return max(1, min(ticks, MOST_ROOM_90K) // ROOM_SHARE)
