@@ -22,8 +22,6 @@ async def while_it_moves(
     ask: Callable[[], Awaitable[T]],
     good: Callable[[T], bool],
     moved: Callable[[T], object],
-    *,
-    pause_seconds: float = 0.1,
 ) -> T:
     """The first answer that is ``good``, however long it takes while ``moved`` of the answers changes: a loaded machine
     is slow, and no fault. Raises ``AssertionError`` where it stands still for `STILL_SECONDS`."""

@@ -47,8 +47,11 @@ class WorkerLoads:
             if not self._telling():
                 self._overloaded_us.clear()  # another one tells meanwhile
             else:
+                alive = self._workers.alive("ingest")
+                there = {lease.worker for lease in alive}
+                self._overloaded_us = {name: us for name, us in self._overloaded_us.items() if name in there}
                 try:
-                    for lease in self._workers.alive("ingest"):
+                    for lease in alive:
                         await self._look(lease)
                 except UnavailableError as error:
                     log.debug("worker_loads.waiting", error=error)

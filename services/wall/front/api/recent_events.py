@@ -56,7 +56,7 @@ class EventView(TimedView):
     type: str
     site: Id
     at_us: TimeUs
-    subject: str = Field(description="The camera or incident that it is about.")
+    subject: str = Field(description="The camera, incident, recorder or worker that it is about.")
     title: str = Field(description="Of an incident.")
     reason: str = Field(description="Why a camera is offline or degraded, or nothing was recorded; empty: not said.")
     detail: str

@@ -366,7 +366,7 @@ export interface EventView {
   type: string;
   site: string;
   at: string;
-  /** The camera or incident that it is about. */
+  /** The camera, incident, recorder or worker that it is about. */
   subject: string;
   /** Of an incident. */
   title: string;
