@@ -8,6 +8,8 @@ from services.contracts.frames import INBOX_PAYLOAD_BYTES, PictureInbox, Picture
 from services.mesh.kernel.library import ffi
 
 _LEAST_INBOXES: Final = 64
+MOST_INBOXES: Final = 1 << 20
+"""A client counts its subscriptions from its start on, so the table grows although few inboxes are in it: to 8 MB."""
 
 
 class KernelInbox(PictureInbox):
@@ -60,10 +62,13 @@ class KernelInboxes:
         self._pointers = ffi.new("mk_inbox *[]", _LEAST_INBOXES)
 
     def add(self, subscription: int, inbox: KernelInbox) -> None:
-        """What comes for that subscription goes there from now on, where it may stand there."""
+        """What comes for that subscription goes there from now on, where it may stand there. What comes for one past
+        `MOST_INBOXES` goes to Python."""
+        if subscription >= MOST_INBOXES:
+            return
         self._known[subscription] = inbox
         if subscription >= len(self._pointers):
-            before, self._pointers = self._pointers, ffi.new("mk_inbox *[]", 2 * subscription)
+            before, self._pointers = self._pointers, ffi.new("mk_inbox *[]", min(2 * subscription, MOST_INBOXES))
             ffi.memmove(self._pointers, before, ffi.sizeof(before))
         self._pointers[subscription] = inbox.inbox
 

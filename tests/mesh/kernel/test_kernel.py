@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.frames import INBOX_PAYLOAD_BYTES, INBOX_PICTURES, PictureInbox
+from services.contracts.frames import (
+    INBOX_PAYLOAD_BYTES,
+    INBOX_PICTURES,
+    AccessUnit,
+    CaptureClockSource,
+    Codec,
+    Flags,
+    PictureInbox,
+    encode,
+)
 from services.mesh.c_library import LibraryError
 from services.mesh.kernel import choose, library
+from services.mesh.kernel import inbox as inbox_module
 from services.mesh.kernel.inbox import KernelInbox, KernelInboxes
 from services.mesh.kernel.library import LIMITS
 from services.mesh.media_transport import MediaSplitter
@@ -49,6 +59,23 @@ def test_what_is_forgotten_is_nats_py_s_again() -> None:
     splitter.wrote(len(message))
     assert others == [message]
     assert inbox.take() is None
+
+
+def test_a_subscription_of_a_client_that_has_made_very_many_is_python_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "MOST_INBOXES", 100)
+    others: list[bytes] = []
+    splitter, table = MediaSplitter({}, others.append), KernelInboxes()
+    splitter.use(table)
+    message = encode(AccessUnit(Flags.NONE, Codec.H264, 1, 7, 0, 0, 0, 0, CaptureClockSource.RTCP, b"picture"))
+    inboxes = {subscription: KernelInbox(kernel()) for subscription in (99, 100)}
+    for subscription, inbox in inboxes.items():
+        table.add(subscription, inbox)
+        line = b"MSG media.1 %d %d\r\n%b\r\n" % (subscription, len(message), message)
+        splitter.room()[: len(line)] = line
+        splitter.wrote(len(line))
+    assert [inbox.newest for inbox in inboxes.values()] == [(1, 7), (-1, -1)]
+    assert b"".join(others) == line
+    assert len(table._pointers) == 100
 
 
 def test_limits_are_those_of_the_python_beside_it() -> None:
