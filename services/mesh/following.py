@@ -84,10 +84,10 @@ class StreamFollower:
 async def following(bus: Bus, clock: Clock, stream: str, config: ConsumerConfig) -> AsyncIterator[StreamFollower]:
     """Follows a stream from where ``config`` says. Raises nats-py's errors, and ``TimeoutError``."""
     follower = StreamFollower(bus, clock)
-    reconnected = asyncio.ensure_future(bus.reconnected())
-    reconnected.add_done_callback(lambda _: follower.end())
     inbox = bus.new_inbox()
     subscription = await bus.subscribe(inbox, follower.take)
+    reconnected = asyncio.ensure_future(bus.reconnected())
+    reconnected.add_done_callback(lambda _: follower.end())
     try:
         info = await bus.js.add_consumer(
             stream,

@@ -202,6 +202,15 @@ async def test_followed_events_come_in_order_and_the_reconnect_ends_it(bus: Bus,
         await following
 
 
+async def test_following_over_a_closed_connection_is_refused_and_leaves_no_task(mesh_settings: MeshSettings) -> None:
+    closed = await Bus.connect(mesh_settings, "closed")
+    await closed.close()
+    before = asyncio.all_tasks()
+    with pytest.raises(UnavailableError):
+        await follow(closed, 0, [])
+    assert asyncio.all_tasks() <= before
+
+
 async def test_a_silence_ends_the_following(bus: Bus) -> None:
     await ensure_stream(bus)
     clock = TurnedClock()
