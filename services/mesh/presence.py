@@ -62,7 +62,7 @@ class Presence:
             await asyncio.sleep(ASK_SECONDS if anybody else RENEW_SECONDS)
             rounds += 1
             asking = self._asking()
-            if not asking and self._rounds and rounds % self._rounds:
+            if not asking and anybody and self._rounds and rounds % self._rounds:
                 continue
             leases = self._workers.alive(self._role) if (asking or self._rounds) and self._bus.connected else []
             anybody = any(lease.worker != self._me for lease in leases)

@@ -4,8 +4,12 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from services.contracts.errors import NobodyThereError
 from services.contracts.models import WorkerLease
+from services.mesh import presence as presence_module
+from services.mesh.leases import RENEW_SECONDS
 from services.mesh.presence import ASKED_AT_ONCE, LATE_SECONDS, MISSES, Presence
 
 
@@ -25,6 +29,29 @@ async def test_who_waits_for_workers_is_told_at_once_that_one_is_gone() -> None:
         await presence._ask(lease)
     assert presence.gone(lease)
     assert workers.moved.is_set()
+
+
+async def test_who_comes_where_nobody_was_is_asked_with_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, came_at, asked_at = 0.0, 7.3, float("inf")
+    lease = WorkerLease(role="registry", worker="registry-2", incarnation=1)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if now > asked_at or now > 100:
+            raise asyncio.CancelledError
+
+    async def request(_subject: str, _payload: bytes, **_: object) -> None:
+        nonlocal asked_at
+        asked_at = now
+
+    workers: Any = SimpleNamespace(alive=lambda _role: [lease] if now >= came_at else [])
+    bus: Any = SimpleNamespace(request=request, connected=True)
+    seldom = Presence(bus, workers, "registry", asking=lambda: False, else_every_seconds=1.0)
+    monkeypatch.setattr(presence_module, "asyncio", SimpleNamespace(sleep=sleep, TaskGroup=asyncio.TaskGroup))
+    with pytest.raises(asyncio.CancelledError):
+        await seldom.run()
+    assert asked_at - came_at <= RENEW_SECONDS
 
 
 def test_of_many_workers_those_are_asked_whose_heartbeat_is_late_or_whose_answer_is_not_known() -> None:
