@@ -10,7 +10,7 @@ How long the next picture may take, beyond ``stall_seconds``:
 | its last run stalled after one picture, or few slow ones | – | 16 s, once: slow cameras may answer nothing |
 | that run brought no picture in 16 s either | – | none, until it sends more |
 
-Until a run's first picture comes it has 8.5 s; 16 s where the last run was given up without one, and that had 8.5 s.
+Until a run's first picture comes it has 8.5 s; 16 s where the last run that was given up without one had 8.5 s.
 """
 
 from collections import deque
@@ -43,7 +43,8 @@ class Pace:
         self._stalled_early = self._waited_long = False
         """What became of the last run that brought few pictures."""
         self._begins_late = False
-        """The last run was given up early without a picture. Slow cameras, and those that wake up, begin late."""
+        """The last run that was given up without a picture had little time. Slow cameras, and those that wake up,
+        begin late; one that delivered in the longer time has it the next time too."""
 
     def begin(self) -> None:
         """A new run: what was learned of the source stays."""
