@@ -28,6 +28,28 @@ END_SIGN_IN = """async () => {
 }"""
 
 
+async def test_what_one_person_was_writing_is_gone_where_another_one_signs_in(
+    bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
+) -> None:
+    await ensure_stream(bus)
+    people = {"budi": Role.ADMIN, "siti": Role.OPERATOR}
+    async with people_page(mesh_settings, tmp_path, people, PASSWORD) as wall:
+        page = wall.page
+        await wall.browser.add_init_script("delete window.RTCPeerConnection")
+        await sign_in(page, wall.url, "budi", PASSWORD)
+        await post(page, "/cameras", CAMERA)
+        incident = await post(page, "/incidents", INCIDENT)
+        await page.evaluate("(id) => { location.hash = 'incident=' + id }", incident["id"])
+        await page.locator("pantau-incident-page textarea[name=remark]").fill(REMARK)
+        await page.evaluate("window.former = true")
+        assert await page.evaluate(END_SIGN_IN) == 204
+        await expect(page.locator("pantau-lock-screen")).to_have_count(1, timeout=60_000)
+
+        await sign_in(await wall.browser.new_page(), wall.url, "siti", PASSWORD)
+        await page.wait_for_function("() => !window.former", timeout=60_000)
+        await expect(page.locator("pantau-top-bar .person")).to_contain_text("siti", timeout=60_000)
+
+
 async def test_a_remark_that_is_being_written_outlives_the_end_of_the_sign_in(
     bus: Bus, mesh_settings: MeshSettings, tmp_path: Path
 ) -> None:

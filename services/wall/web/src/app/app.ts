@@ -475,6 +475,8 @@ export class App {
     const known = this.me.value;
     if (known !== null && performance.now() - this.meReadMs < lastMs) return known;
     const me = await this.api.me();
+    // What one person has read and is writing is not the next one's, who signed in on another page of the browser.
+    if (known !== null && known.name !== me.name && this.screen === null) location.reload();
     this.meReadMs = performance.now();
     this.me.set(me);
     this.version.told(me.version);
