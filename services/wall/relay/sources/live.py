@@ -60,6 +60,12 @@ def _codecs(state: CameraState | None) -> dict[str, str]:
     return {name: report.codec for name, report in state.profiles.items() if report.codec} if state is not None else {}
 
 
+def _opened(state: CameraState | None) -> dict[str, int]:
+    """Since when each profile is online, of those that are."""
+    reports = state.profiles if state is not None else {}
+    return {name: report.since_us for name, report in reports.items() if report.status == "online"}
+
+
 class LiveSource:
     """Shows a camera live in one slot: a `SlotSource`, and a sink of feeds."""
 
@@ -97,8 +103,12 @@ class LiveSource:
         self._held_to_sub = False
         """For want of room on the line to the camera's site."""
         self._unusable: set[ProfileName] = set()
-        """Profiles in a codec that this viewer cannot be sent."""
+        """Profiles that this viewer cannot be sent."""
+        self._reordered: set[ProfileName] = set()
+        """Those of them that are so for their pictures (`ProfileFeed.reordered`), which may be others when the source
+        has been opened anew: nobody here reads it meanwhile."""
         self._codecs = _codecs(state)
+        self._opened = _opened(state)
 
     def start(self) -> None:
         """Chooses a profile and waits for its first picture."""
@@ -140,12 +150,15 @@ class LiveSource:
     def set_state(self, state: CameraState | None) -> None:
         """What is observed of the camera changed."""
         self._state = state
-        codecs = _codecs(state)
+        codecs, opened, before = _codecs(state), _opened(state), self._opened
+        again = {name for name in self._reordered if opened.get(name, 0) > before.get(name, 0) > 0}
+        self._opened = before | opened
         if codecs and codecs != self._codecs:
             self._codecs = codecs
-            if self._unusable:  # the changed codec may need no conversion
-                self._unusable.clear()
-                self.adapt(self._size, self._level)
+            again = self._unusable
+        if again:  # what is sent now may need no conversion
+            self._unusable, self._reordered = self._unusable - again, self._reordered - again
+            self.adapt(self._size, self._level)
         if self._shown is None or not self._shown.live:
             self._say_waiting()
 
@@ -363,7 +376,10 @@ class LiveSource:
             notice = waiting(self._slot, Reason.UNSUPPORTED_CODEC, self._why_unusable(feed, codec))
             self._slot.set_notice(notice.model_copy(update={"codec": codec}))
             return
-        self._unusable.add("main" if feed.profile == "main" else "sub")
+        name: ProfileName = "main" if feed.profile == "main" else "sub"
+        self._unusable.add(name)
+        if feed.reordered:
+            self._reordered.add(name)
         self._leave()
         self.adapt(self._size, self._level)
         if self._shown is None and self._next is not None and self._next.profile == "h264":

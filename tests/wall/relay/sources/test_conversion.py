@@ -201,28 +201,40 @@ async def test_a_player_to_which_a_camera_cannot_be_sent_is_told_why(
         assert converters() == []
 
 
-@pytest.mark.parametrize(("to", "transcoded"), [(mjpeg, True), (partial(clip, 9, size=SIZE, fps=FPS, gop=GOP), False)])
-async def test_a_camera_may_change_its_codec_while_it_is_converted(
-    bus: Bus, front: Front, to: Callable[[], Clip], transcoded: bool
+PLAIN = partial(clip, 9, size=SIZE, fps=FPS, gop=GOP)
+REORDERED = partial(clip, 6, size=SIZE, fps=FPS, gop=GOP, b_pictures="bframes=3:b-pyramid=2")
+
+
+@pytest.mark.parametrize(
+    ("of", "to", "transcoded"),
+    [
+        (hevc, mjpeg, True),
+        (hevc, PLAIN, False),
+        (REORDERED, PLAIN, False),
+        (REORDERED, partial(REORDERED, gop=GOP // 2), True),
+    ],
+)
+async def test_a_camera_may_change_its_codec_or_its_pictures_order_while_it_is_converted(
+    bus: Bus, front: Front, of: Callable[[], Clip], to: Callable[[], Clip], transcoded: bool
 ) -> None:
     await front.add_camera("cam-1")
     states = await Bucket.open(bus, subjects.STATE_BUCKET, CameraState)
 
-    async def observe(codec: str) -> None:
-        report = ProfileReport(status="online", codec=codec)
+    async def observe(codec: Codec, since_us: int) -> None:
+        report = ProfileReport(status="online", codec=codec.ffmpeg_name, since_us=since_us)
         state = CameraState(camera="cam-1", site=SITE, status=Status.ONLINE, since_us=1, profiles={"main": report})
         await states.put("cam-1", state)
 
-    await observe("hevc")
-    async with BusCamera(bus, "cam-1", hevc()) as camera:
+    async with BusCamera(bus, "cam-1", of()) as camera:
+        await observe(camera.clip.codec, 1)
         await asyncio.sleep(0.3)
         viewer = Viewer(front)
         await viewer.open(1, Aim(slot=0, camera="cam-1"))
-        await until(front, viewer, "live")
+        await eventually(lambda: stands(front, viewer) == ("live", True, "h264"))
         camera.clip, camera.epoch, camera.sequence = to(), camera.epoch + 1, 0
         count = len(viewer.frames())
         await asyncio.sleep(0.5)
-        await observe(camera.clip.codec.name.lower())
+        await observe(camera.clip.codec, 2)
         async with asyncio.timeout(90):
             while len(viewer.frames()) < count + 3 * FPS:
                 await asyncio.sleep(0.1)
