@@ -151,9 +151,10 @@ def _why_not(section: MediaSection) -> str:
     """Of a video section that no video can be sent in."""
     if trouble := _closed(section):
         return trouble
-    if section.formats and not _sendable(section):
+    names = [codec.rtp_name for codec in VIDEO.values() if codec.packetize is not None]
+    offered = {form.codec for form in section.formats.values()} - _REPAIRS
+    if offered & {*names} and not {form.codec for form in _sendable(section)} & {*names}:
         return "its payload types are among 64 to 95, which RTCP takes (RFC 5761): offer others, as 96 to 127"
-    offered = sorted({form.codec for form in section.formats.values()} - _REPAIRS)
-    sent = " or ".join(codec.rtp_name for codec in VIDEO.values() if codec.packetize is not None)
     hint = " (H264 with packetization-mode=1, or without an a=fmtp line)" if "H264" in offered else ""
-    return f"it offers {', '.join(offered)[:80] or 'no codec that is known'}, and {sent} can be sent{hint}"
+    known = ", ".join(sorted(offered))[:80] or "no codec that is known"
+    return f"it offers {known}, and {' or '.join(names)} can be sent{hint}"

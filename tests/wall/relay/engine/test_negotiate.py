@@ -144,6 +144,11 @@ GROUP = "a=group:BUNDLE "
         (section("0", *H264)[:-50], "packetization-mode=1"),
         (section("0", *H264, number=300), "no codec that is known"),
         (section("0", "a=rtpmap:72 H264/90000", number=72), "are among 64 to 95, which RTCP takes"),
+        (
+            section("0", *H264, "a=rtpmap:96 VP8/90000").replace("102", "72").replace("SAVPF 72", "SAVPF 72 96"),
+            "are among 64 to 95, which RTCP takes",
+        ),
+        (section("0", "a=rtpmap:72 VP8/90000", number=72), "it offers VP8, and H264 or H265 can be sent"),
     ],
 )
 def test_an_offer_in_which_no_video_can_be_sent_is_refused_with_what_is_missing(offer: str, said: str) -> None:
