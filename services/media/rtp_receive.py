@@ -279,12 +279,17 @@ class RtpReceiver:
             following = min(self._kept, key=self._ahead)
             if newest is not None and sequence_delta(following, newest) > 0:
                 return
-            self.lost += self._ahead(following)
+            self.lost += self._ahead(following) - self._taken_up_before(following)
             if following < self._expected:
                 self._cycles += _WRAP
             self._expected = following
             self._hole = True
             self._deliver_kept()
+
+    def _taken_up_before(self, sequence: int) -> int:
+        """How many of the numbers in front of a packet that is kept others had."""
+        ahead = self._ahead(sequence)
+        return sum(self._ahead(number) < ahead and self._is_recent(at) for number, at in self._taken_up.items())
 
     def _ahead(self, sequence: int) -> int:
         """How far a packet that is kept is from the one that is expected."""

@@ -192,6 +192,10 @@ def test_numbers_that_packets_of_other_types_have_are_not_missing() -> None:
     reception.receiver.give_up()
     assert reception.heard[5:] == ["hole", 65_548, 65_550], "but what nobody has is"
     assert reception.receiver.lost == 1
+    reception.take(packet(65_552, payload_type=107), packet(65_553))
+    reception.receiver.give_up()
+    assert reception.heard[-2:] == ["hole", 65_553]
+    assert reception.receiver.lost == 2, "65,551 alone, and not what stood behind it too"
 
 
 def test_a_sender_that_counts_anew_while_its_time_goes_on_is_followed_at_once() -> None:
