@@ -43,7 +43,7 @@ SHARES = 100 * 1024
 """Others' load does not bind the worker before its quota does."""
 LESS, MORE = 0.85, 1.1
 LOOK_SECONDS = 6.0
-SETTLE_SECONDS, MEASURE_SECONDS = 120.0, 15.0
+SETTLE_SECONDS, MEASURE_SECONDS = 180.0, 15.0
 PROMISED = 0.9
 """Of the cameras that it carries, whole under any load."""
 

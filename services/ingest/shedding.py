@@ -3,13 +3,14 @@
 In this order: the small streams that viewers have open; cameras that are not recorded; recorded ones; each by priority,
 the lowest first. A step is a tenth of the cameras, so that the load tells whether it was enough before the next one.
 At least a quarter of the cameras is always read: of three times what it carries a worker keeps a third. One that was so
-late that it lost its lease publishes nothing, so it gives up more, until it has its lease again.
+late that it lost its lease publishes nothing, so it gives up more, until it has its lease again. At most a tenth of
+those that are read comes back at once: of three times what it carries a tenth would be too much by far.
 
 | look | what is done |
 |---|---|
 | overloaded, and pictures are lost or wait to be read | a step; none while less waits than at the look before |
 | overloaded, and the loop so late that the lease is in danger | a step; no other where that one made it no sooner |
-| neither, `BACK_LOOKS` in a row | some come back: half of the room that the CPU leaves, or 1, 2, 4, up to a step |
+| neither, `BACK_LOOKS` in a row | some come back: half of the room that the CPU leaves, or 1, 2, 4, up to a tenth |
 
 A worker that uses all of its CPU and keeps up with its cameras gives none up: the less CPU it has, the more it reads at
 once, and the less each picture costs. For the same reason one that has given too much up may use all of it, and finds
@@ -27,6 +28,8 @@ from services.contracts.models import Id
 from services.ingest.overload import CALM, FULL_LOAD, LATE_SECONDS, VERY_LATE_SECONDS, WorkerLoad
 
 STEP_SHARE: Final = 0.1
+EDGE_SHARE: Final = 0.025
+"""Comes back at once where all of the CPU is used. That it was too much shows before anything is lost."""
 URGENT_STEP_SHARE: Final = 0.3
 """The same where the worker loses pictures and is about to lose its lease, and with it all of its cameras."""
 STEP_LOOKS: Final = 2
@@ -106,9 +109,10 @@ class Shedding:
         if self.shed and self._well >= self._back_looks and not near:
             self._well = self._since_back = 0
             least = len(cameras) - _most(len(cameras))
-            grown = min(2 * self._taken_back, len(cameras) * STEP_SHARE) if self._too_many == float("inf") else 0
-            room = min(max(_room(load.cpu, read), least - read, 2 * grown), self._too_many - read)
-            self._taken_back = min(len(self.shed), max(1, int(room / 2)))
+            most = read * (STEP_SHARE if load.cpu < FULL_LOAD else EDGE_SHARE)
+            grown = min(2 * self._taken_back, most) if self._too_many == float("inf") else 0
+            room = min(max(_room(load.cpu, read), 2 * grown), self._too_many - read)
+            self._taken_back = min(len(self.shed), max(1, least - read, int(room / 2)))
             for _ in range(self._taken_back):
                 self._take_back()
 

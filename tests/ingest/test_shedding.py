@@ -65,7 +65,7 @@ def test_a_worker_that_lost_its_lease_by_its_load_gives_up_all_but_one_until_it_
     for _ in range(3 * BACK_LOOKS):
         shedding.look(HUNDRED, FULL, overloaded=False)
         left.append(100 - len(shedding.shed))
-    assert left == [1] * 4 + [13] * 5 + [23] * 5 + [33]
+    assert left == [1] * 4 + [25] * 5 + [26] * 5 + [27]
 
 
 def test_without_a_lease_the_next_step_does_not_wait_for_what_is_read_late() -> None:
@@ -111,15 +111,23 @@ def test_behind_a_relapse_a_little_more_is_given_up_each_time_and_no_tenth_at_on
     assert [len(shed) for shed in overloaded(shedding, HUNDRED, 10)] == [30, 30, 30, 32, 32, 32, 36, 36, 36, 44]
 
 
-def test_one_comes_back_then_two_and_at_most_a_tenth_while_cameras_come_whole_with_all_of_the_cpu() -> None:
+def test_one_comes_back_then_two_and_at_most_a_tenth_of_those_that_are_read() -> None:
+    assert coming_back(cpu=0.9) == [60] * 4 + [59] * 5 + [57] * 5 + [53] * 5 + [49] * 5 + [44]
+
+
+def test_one_of_forty_comes_back_while_all_of_the_cpu_is_used() -> None:
+    assert coming_back(cpu=1.0) == [60] * 4 + [59] * 5 + [58] * 5 + [57] * 5 + [56] * 5 + [55]
+
+
+def coming_back(cpu: float) -> list[int]:
+    """How many of a hundred are given up after each look at which cameras come whole, where sixty were."""
     shedding = Shedding()
-    overloaded(shedding, HUNDRED, 7)
+    overloaded(shedding, HUNDRED, 16)
     left: list[int] = []
-    overloaded(shedding, HUNDRED, 9)
     for _ in range(BACK_LOOKS * 5):
-        shedding.look(HUNDRED, FULL, overloaded=True)
+        shedding.look(HUNDRED, FULL._replace(cpu=cpu), overloaded=True)
         left.append(len(shedding.shed))
-    assert left == [60] * 4 + [59] * 5 + [57] * 5 + [53] * 5 + [45] * 5 + [35]
+    return left
 
 
 def test_nothing_comes_back_while_the_loop_is_nearly_so_late_that_the_lease_is_in_danger() -> None:
