@@ -106,7 +106,9 @@ async def test_it_is_seen_as_h264_at_the_moment_that_was_asked_for_and_says_so(
         back = seen(viewer, since=before)
         step = 20 if of is hevc else 1
         whole = [(50 // step * step - n * step) % length for n in range(50 // step + 1)]
-        assert back == whole[: len(back)]
+        begin = whole.index(back[0])
+        assert begin <= 1, "a keyframe overtakes the one before it alone, where that still waits (CatchUp)"
+        assert back == whole[begin : begin + len(back)]
         await viewer.close()
         await until(lambda: converters() == [], PATIENCE_SECONDS)
 
